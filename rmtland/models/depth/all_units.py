@@ -231,7 +231,7 @@ def _solved(
         gains = [gain * layer.masses @ layer.slopes**2 for layer in layers]
         state = np.repeat(np.array([*rests, *gains], complex)[:, None], z.size, axis=1)
         for _ in range(_ITERATIONS):
-            new = _step(network, layers, z, state)[0]
+            new = _step(network, layers, z, state, slopes=False)[0]
             done = (np.abs(new - state) <= _TOLERANCE * np.abs(state)).all()
             state = new
             if done:
@@ -240,7 +240,7 @@ def _solved(
     unit = np.concatenate([spreads[1:], spreads[1:] / spreads[:-1]])[:, None]
     before = np.inf
     for _ in range(_NEWTON):
-        new, g = _step(network, layers, z, state)
+        new, g, slopes = _step(network, layers, z, state)
         defect, size = new - state, unit * np.abs(state / unit).max(axis=0)
         off = float((np.abs(defect) / size).max())
         if off < _TOLERANCE or _ROUNDED > off > before / 2:
@@ -248,12 +248,7 @@ def _solved(
                 break
             return state, g
         before = off
-        slopes = np.empty((z.size, len(state), len(state)), dtype=np.complex128)
-        for j, row in enumerate(state):
-            moved, change = state.copy(), 1e-7 * np.maximum(np.abs(row), 1e-3 * size[j])
-            moved[j] += change
-            slopes[:, :, j] = ((_step(network, layers, z, moved)[0] - new) / change).T
-        slopes = slopes * (unit.T / unit) - np.eye(len(state))
+        slopes = np.moveaxis(slopes, -1, 0) * (unit.T / unit) - np.eye(len(state))
         state = state - unit * np.linalg.solve(slopes, (defect / unit).T[..., None])[..., 0].T
     raise ConvergenceError(
         f"the equation of all units of {network} is not solved at heights of {z.imag.min():.2g}: "
@@ -262,23 +257,43 @@ def _solved(
 
 
 def _step(
-    network: WideNetwork, layers: Sequence[OffsetLayer], z: Complex, state: Complex
-) -> tuple[Complex, Complex]:
-    """Return R and B anew, and G_L."""
-    rests, gains = state.reshape(2, len(layers), -1)
-    points = [z]
-    for rest, gain in zip(rests[::-1], gains[::-1], strict=True):
-        points.append((points[-1] - rest) / gain)
-    points = points[::-1]  # u_0, ..., u_L
+    network: WideNetwork,
+    layers: Sequence[OffsetLayer],
+    z: Complex,
+    state: Complex,
+    *,
+    slopes: bool = True,
+) -> tuple[Complex, Complex, Complex]:
+    """Return R and B anew, G_L, and where asked the derivatives in R and B, shape (2 L, 2 L, n)."""
+    depth, s = len(layers), network.weight_variance
+    rests, gains = state.reshape(2, depth, -1)
+    points, turns = [z], [np.zeros_like(state)]  # u_L, ..., u_0 and their derivatives
+    for number in range(depth - 1, -1, -1):
+        points.append((points[-1] - rests[number]) / gains[number])
+        turn = turns[-1] / gains[number]
+        turn[number] -= 1 / gains[number]
+        turn[depth + number] -= points[-1] / gains[number]
+        turns.append(turn)
+    points, turns = points[::-1], turns[::-1]
     first = MarchenkoPastur(network.samples / network.inputs, network.data_variance)
-    g = np.asarray(first._stieltjes(points[0]))
-    found = np.empty((2, len(layers), z.size), dtype=np.complex128)
+    g, dg = first._jet(points[0])
+    dg = dg * turns[0]
+    found = np.empty((2, depth, z.size), dtype=np.complex128)
+    moved = np.empty((2, depth, *state.shape), dtype=np.complex128)
     for number, layer in enumerate(layers):
-        part = (points[number] * g - 1) / gains[number]
-        g = g / gains[number]
-        linear = network.weight_variance * layer.slopes**2
+        gain, here = gains[number], depth + number
+        part = (points[number] * g - 1) / gain
+        down = (turns[number] * g + points[number] * dg) / gain
+        down[here] -= part / gain
+        g, dg = g / gain, dg / gain
+        dg[here] -= g / gain
+        linear = s * layer.slopes**2
         ratio = network.samples / network.hidden[number]
         damping = 1 / (1 - ratio * (part[:, None] * linear + g[:, None] * layer.rests))
-        found[0, number] = damping @ (layer.masses * layer.rests)
-        found[1, number] = damping @ (layer.masses * linear)
-    return found.reshape(state.shape), g
+        each = np.array([layer.masses * layer.rests, layer.masses * linear])
+        found[:, number] = each @ damping.T
+        if slopes:
+            pairs = np.concatenate([each * linear, each * layer.rests])
+            rates = ratio * (pairs @ (damping**2).T).reshape(2, 2, -1)  # in part, and in G
+            moved[:, number] = rates[0][:, None] * down + rates[1][:, None] * dg
+    return found.reshape(state.shape), g, moved.reshape(2 * depth, *state.shape)

@@ -27,9 +27,9 @@ covariances that commute,
     g(t) = \frac1{n_l} \operatorname{tr} \, (b(t)^2 s K + r(t)) (z - K_l)^{-1},
 
 which is no free product; the matrix Dyson equation takes a few kinds of units, nodes of a
-quadrature of t. With fewer units than samples in such a layer, or where the law of these kinds
-falls apart or is not found, all units are taken (`rmtland.models.depth.all_units`) and the law is
-a table. `ConjugateKernel.cdf_error` says how far
+quadrature of t. With fewer units than samples in such a layer, or where these kinds do not make up
+the averages over all, their law falls apart or is not found, all units are taken
+(`rmtland.models.depth.all_units`) and the law is a table. `ConjugateKernel.cdf_error` says how far
 its distribution function may be from that of all units. Edges of the law of a few kinds are those
 of these kinds: where f' is not bounded the law of all units has a thin tail beyond.
 
@@ -56,7 +56,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -72,7 +72,7 @@ from rmtland.models.depth.kernel_sum import feature_law, kernel_sum_law
 from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.signal_propagation import LayerAverages, signal_propagation
-from rmtland.models.depth.unit_offsets import OffsetLayer, offset_layers
+from rmtland.models.depth.unit_offsets import OffsetLayer, TooVariousOffsets, offset_layers
 from rmtland.models.depth.wide_network import WideNetwork
 from rmtland.models.dyson.tabulated_law import TabulatedLaw
 from rmtland.models.quadratures import SampledModel
@@ -120,7 +120,7 @@ class ConjugateKernel(WideNetwork, SampledModel):
     ValueError
         If a parameter is out of its range, or the input law has another mean or mass below 0. If
         units differ, as with biases or where E f(z) is other than 0 in a layer before the last:
-        with an input law, or with more hidden layers than the equation takes.
+        with an input law.
 
     See Also
     --------
@@ -171,15 +171,18 @@ class ConjugateKernel(WideNetwork, SampledModel):
         """What the law takes from each hidden layer: kinds of units, by their offsets."""
         if not self.bias_variance and all(layer.is_centred for layer in self.layers[:-1]):
             return super().units
-        return offset_layers(
+        found = partial(
+            offset_layers,
             self.activation,
             len(self.hidden),
             weight_variance=self.weight_variance,
             data_variance=self.data_variance,
             bias_variance=self.bias_variance,
-            nodes=_MOST,
-            total=self._kinds,
         )
+        if self._kinds:
+            with contextlib.suppress(TooVariousOffsets):
+                return found(nodes=_MOST, total=self._kinds)
+        return found(every=True)
 
     @property
     def _is_varied(self) -> bool:
@@ -188,15 +191,10 @@ class ConjugateKernel(WideNetwork, SampledModel):
 
     @property
     def _kinds(self) -> int:
-        """Kinds of units in all layers where they differ, as many as the equation takes."""
+        """Kinds of units in all layers where they differ, as many as the equation takes, or 0."""
         varied = len(self.hidden) - (not self.bias_variance)
         kinds = (LARGEST_SIZE - 3) // 2 - (len(self.hidden) - varied)
-        if kinds < _FEWEST * varied:
-            raise ValueError(
-                f"with means in inner layers at most 5 hidden layers are solved, with biases 4; "
-                f"got {len(self.hidden)}: take normalised_activation(...) and bias_variance=0"
-            )
-        return kinds
+        return kinds if kinds >= _FEWEST * varied else 0
 
     @property
     def shared_square(self) -> float:
@@ -205,10 +203,12 @@ class ConjugateKernel(WideNetwork, SampledModel):
 
     @cached_property
     def cdf_error(self) -> float:
-        """How far the distribution function may be from that of all units.
+        """How far the distribution function may be from that of all units, in the limit.
 
-        The largest difference seen at places over the whole support, and a tenth; 0 where units
-        are alike, and the `error` of the table where the law is one.
+        What a network of finite size is off by is no part of it: a layer of few units has few
+        offsets, and its law another scale. The largest difference seen at places over the whole
+        support, and a tenth; 0 where units are alike, and the `error` of the table where the law
+        is one.
 
         Raises
         ------
@@ -278,7 +278,8 @@ class ConjugateKernel(WideNetwork, SampledModel):
     def _varied_law(self) -> Law:
         """The law of a few kinds of units, where it is sure to be one interval, or of all units."""
         varied = zip(self.hidden, self.units, strict=True)
-        if all(width >= self.samples for width, layer in varied if layer.is_varied):
+        few = all(layer.masses.size <= _MOST for layer in self.units)
+        if few and all(width >= self.samples for width, layer in varied if layer.is_varied):
             found = self._matrix_dyson_law
             with contextlib.suppress(ConvergenceError):
                 if len(found.support) == 1:

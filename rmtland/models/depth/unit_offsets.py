@@ -25,7 +25,7 @@ features of a layer are the sum of :math:`c(t_j)`, the same for all samples, whi
 eigenvalue out of the bulk, and of a part without a mean. The law of that
 (`rmtland.models.depth.kernel_sum`) takes b and r of a few kinds of units: a quadrature of t that
 keeps averages of b and r, polynomial and rational, to 1e-4 of themselves where so many kinds are
-allowed, and is refused where it misses them by more than 5e-3. It is a Gauss
+allowed; where it misses them by more than 5e-3 all units are taken. It is a Gauss
 quadrature in erf(t/w), with w of the size of g, as b and r change there and saturate beyond, or in
 t itself, whichever is better.
 
@@ -60,7 +60,7 @@ from rmtland.ensembles.krylov_quadrature import measure_jacobi, quadrature
 from rmtland.networks.activation import Activation, activation
 from rmtland.typing import Real
 
-__all__ = ["OffsetLayer", "offset_layers"]
+__all__ = ["OffsetLayer", "TooVariousOffsets", "offset_layers"]
 
 _NODES = 12
 _PANELS, _ORDER, _REACH = 6, 24, 9.0
@@ -71,6 +71,10 @@ _CENTRED = 1e-9
 """Share of the mean square below which a mean of features is rounding."""
 _ALIKE = 1e-5
 """Share of the mean square below which samples hardly differ."""
+
+
+class TooVariousOffsets(ValueError):
+    """Few kinds of units do not make up the averages over all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +123,7 @@ def offset_layers(
     bias_variance: float = 0.0,
     nodes: int = _NODES,
     total: int | None = None,
+    every: bool = False,
 ) -> tuple[OffsetLayer, ...]:
     """Return the averages of the activation in each hidden layer, given the offsets of units.
 
@@ -139,6 +144,8 @@ def offset_layers(
     total : int, optional
         Kinds of units at most in all layers where they differ: what a layer does not need is for
         those after it.
+    every : bool
+        Whether to take all units by the fine rule, and no few kinds of them.
 
     Returns
     -------
@@ -148,8 +155,9 @@ def offset_layers(
     Raises
     ------
     ValueError
-        If an argument is out of its range, a layer is the same for nearly all samples, or so many
-        kinds of units do not make up the averages over all of them.
+        If an argument is out of its range, or a layer is the same for nearly all samples.
+    TooVariousOffsets
+        If so many kinds of units do not make up the averages over all of them.
     """
     f, s = activation(name), positive("weight_variance", weight_variance)
     biases = nonnegative("bias_variance", bias_variance)
@@ -158,7 +166,7 @@ def offset_layers(
     layers = []
     for number in range(1, count("depth", depth) + 1):
         allowed = most if left is None else min(most, left // (depth + 1 - number))
-        layer = _layer(f, variance, shared, allowed if shared else most, number)
+        layer = _layer(f, variance, shared, None if every else allowed, number)
         layers.append(layer)
         left = left - len(layer.masses) if left is not None and shared else left
         variance, shared = s * layer.spread, biases
@@ -167,8 +175,10 @@ def offset_layers(
     return tuple(layers)
 
 
-def _layer(f: Activation, variance: float, shared: float, nodes: int, number: int) -> OffsetLayer:
-    """Averages of a layer, all of them from a fine rule for the offsets."""
+def _layer(
+    f: Activation, variance: float, shared: float, nodes: int | None, number: int
+) -> OffsetLayer:
+    """Averages of a layer from a fine rule for the offsets, or for kinds of units."""
     offsets, masses = np.zeros(1), np.ones(1)
     if shared:
         wanted = 20 * math.sqrt(shared / variance)
@@ -186,9 +196,9 @@ def _layer(f: Activation, variance: float, shared: float, nodes: int, number: in
         )
     if not rests.any() and np.ptp(slopes) <= 1e-12 * np.abs(slopes).max():  # a linear f
         return OffsetLayer(variance, shared, mean_square, spread, np.ones(1), slopes[:1], rests[:1])
-    if not shared:
-        return OffsetLayer(variance, shared, mean_square, spread, masses, slopes, rests)
     parts = variance, shared, mean_square, spread
+    if not shared or nodes is None:
+        return OffsetLayer(*parts, masses, slopes, rests)
     every = OffsetLayer(*parts, masses, slopes, rests)
     best, kinds = np.inf, (masses, slopes, rests)
     expected = _tested(masses, slopes**2 * variance / spread, rests / spread)
@@ -202,7 +212,7 @@ def _layer(f: Activation, variance: float, shared: float, nodes: int, number: in
         if best < _GOOD:
             break
     if not best < _WORST:
-        raise ValueError(
+        raise TooVariousOffsets(
             f"the offsets that samples share in hidden layer {number} are too various for {nodes} "
             f"kinds of units: averages of {f!r} would be off by {best:.1g} of themselves; take "
             "smaller biases or fewer hidden layers"

@@ -9,8 +9,8 @@ import pytest
 
 from rmtland.models import ConjugateKernel, normalised_activation
 from rmtland.models.depth import conjugate_kernel, unit_offsets
-from rmtland.models.depth.all_units import all_units_cdf, all_units_law
-from rmtland.models.depth.unit_offsets import offset_layers
+from rmtland.models.depth.all_units import _step, all_units_cdf, all_units_law
+from rmtland.models.depth.unit_offsets import TooVariousOffsets, offset_layers
 from rmtland.networks.activation import activation as named_activation
 
 RELU = {"activation": "relu", "weight_variance": 2.0}
@@ -203,6 +203,43 @@ def test_linear_units_are_alike_and_small_biases_continuous():
     assert nearly.stieltjes(z) != none.stieltjes(z)
 
 
+def test_deep_networks_take_all_units_where_kinds_are_too_few():
+    """Six layers, and large biases: neither has few kinds of units that would do."""
+    assert all(layer.masses.size > 100 for layer in deep(6).units[1:])
+    large = ConjugateKernel(1.0, (1.0, 1.0, 1.0), 1.0, bias_variance=9.0)
+    assert all(layer.masses.size > 100 for layer in large.units)
+    nearly = ConjugateKernel(1.5, (2.0,) * 5, 1.0, bias_variance=1e-6)
+    plain = ConjugateKernel(1.5, (2.0,) * 5, 1.0)
+    x = plain.law.hull[1] * np.array([0.02, 0.1, 0.5])
+    assert all_units_cdf(nearly, x) == pytest.approx(plain.law.cdf(x), abs=1e-5)
+
+
+def deep(layers):
+    return ConjugateKernel(1.5, (2.0,) * layers, 1.0, **RELU)
+
+
+@pytest.mark.slow
+def test_the_law_of_six_layers_is_that_of_draws():
+    model = deep(6)
+    bulk = np.sort(model.sample(600, rng=0, runs=2).nodes, axis=1)[:, :-1]
+    scaled = bulk * (model.law.mean() / bulk.mean(axis=1, keepdims=True))
+    seen = (scaled[..., None] <= model.law.ppf([0.2, 0.5, 0.8])).mean(axis=(0, 1))
+    print(f"distribution function of two networks of 600 samples at quantiles: {seen}")
+    assert seen == pytest.approx([0.2, 0.5, 0.8], abs=0.03)
+    assert model.cdf_error < 1e-3
+
+
+def test_derivatives_of_the_equation_of_all_units():
+    model = ConjugateKernel(1.5, (1.2, 0.6), 1.0, **RELU, bias_variance=0.1)
+    z = np.array([0.5 + 0.3j, 2.0 + 0.1j])
+    state = np.array([0.1 - 0.02j, 0.2, 0.6, 0.7 + 0.1j])[:, None] * np.ones(2)
+    slopes = _step(model, model.units, z, state)[2]
+    for j in range(4):
+        step = 1e-6 * (np.arange(4) == j)[:, None]
+        up, down = (_step(model, model.units, z, state + t * step)[0] for t in (1, -1))
+        assert (up - down) / 2e-6 == pytest.approx(slopes[:, j], rel=1e-5, abs=1e-5)
+
+
 def test_units_of_the_data_scale_the_law_of_relu():
     one = biased(1.6, "relu")
     small = replace(one, data_variance=1e-12, bias_variance=1e-12)
@@ -233,12 +270,8 @@ def test_laws_of_layers_are_those_of_networks_that_end_there():
 def test_what_is_refused():
     with pytest.raises(ValueError, match="input_law is for layers of units that are alike"):
         ConjugateKernel(1.0, (1.0, 1.0), 1.0, activation="relu", input_law=[1.0, 1.0])
-    with pytest.raises(ValueError, match="at most 5 hidden layers are solved, with biases 4"):
-        ConjugateKernel(1.0, (1.0,) * 6, 1.0, activation="relu")
-    with pytest.raises(ValueError, match="got 5"):
-        ConjugateKernel(1.0, (1.0,) * 5, 1.0, bias_variance=0.1)
-    with pytest.raises(ValueError, match="too various for 6 kinds"):
-        ConjugateKernel(1.0, (1.0, 1.0, 1.0), 1.0, activation="tanh", bias_variance=9.0)
+    with pytest.raises(TooVariousOffsets, match="too various for 6 kinds"):
+        offset_layers("tanh", 3, bias_variance=9.0, nodes=6)
     with pytest.raises(ValueError, match="bias_variance"):
         ConjugateKernel(1.0, (1.0,), 1.0, bias_variance=-1.0)
     with pytest.raises(ValueError, match="bias_variance"):
