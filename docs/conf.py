@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import re
 import sys
@@ -146,8 +147,17 @@ def _fields_left_out(app, what, name, obj, skip, options):
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+def _members_listed(app, what, name, obj, options, lines):
+    """List the members of an enumeration with their values: they have no pages of their own."""
+    if what == "class" and isinstance(obj, type) and issubclass(obj, enum.Enum):
+        lines += ["", "Members:", ""]
+        lines += [f"- ``{one.name}``: {one.value!s}" for one in obj]
+        lines.append("")
+
+
 def setup(app):
     app.connect("source-read", _objects_linked)
     app.connect("autodoc-skip-member", _fields_left_out)
+    app.connect("autodoc-process-docstring", _members_listed, priority=900)  # after numpydoc
     app.connect("source-read", _indexed_once)
     app.connect("source-read", subject_index.entries_added)

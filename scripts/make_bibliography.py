@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = re.compile(r"^ *\.\. \[\d+\] (.+(?:\n {7,}(?!\"\"\")\S.*)*)", re.MULTILINE)
 PLACE = re.compile(r"\d+ \(\d{4}\),? [\d-]+|(?:arXiv:)\d{4}\.\d{4,5}|(?:ICML|NIPS|NeurIPS) \d{4}")
 DETAIL = re.compile(
-    r"[,;:]? (?:sections?|lectures?|theorems?|chapters?|equations?|eqs?\.|figures?|table|appendix)"
-    r" [^,;]*$"
+    r"[,;:]? (?:sections?|lectures?|examples?|propositions?|corollary|theorems?|chapters?"
+    r"|equations?|eqs?\.|figures?|table|appendix) [^,;]*$"
 )
 
 
