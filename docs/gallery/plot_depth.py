@@ -1,6 +1,6 @@
 r"""
-Depth
-=====
+Kernels and Jacobians against depth
+===================================
 
 Left, the conjugate kernel of hidden layers of a tanh network: its eigenvalues spread with depth.
 Right, the squared singular values of the input-output Jacobian of ReLU networks: their mean stays
