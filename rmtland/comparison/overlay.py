@@ -17,6 +17,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ class Overlay:
         index = f"{self.spectrum.index():.3f}"
         if estimate is not None:  # of an estimate the interval is what is known
             index = "{:.3f} to {:.3f}".format(*estimate.interval)
-        rows = [("measured", "", "", index, f"{low:.2f} {high:.2f}", "")]
+        rows = [("measured", "", "", index, _ends(low, high), "")]
         for name, found in self.comparisons.items():
             low, high = found.law_edges
             rows.append(
@@ -116,7 +117,7 @@ class Overlay:
                     f"{found.kolmogorov:.3f}",
                     f"{found.wasserstein:.3f}",
                     f"{found.law_index:.3f}",
-                    "" if found.eta else f"{low:.2f} {high:.2f}",
+                    "" if found.eta else _ends(low, high),
                     "" if found.eta else self._outside(found),
                 )
             )
@@ -163,6 +164,12 @@ class Overlay:
             axes, legend = new_triple()
             options = {"legend": legend, **options}
         return draw_overlay(axes, self, **options)
+
+
+def _ends(low: float, high: float) -> str:
+    """Return two ends in three digits; what is nothing beside the other is 0."""
+    size = max((abs(end) for end in (low, high) if math.isfinite(end)), default=0.0)
+    return " ".join("0" if abs(end) < 1e-6 * size else f"{end:.3g}" for end in (low, high))
 
 
 def overlay(

@@ -26,6 +26,7 @@ from rmtland import (
 )
 from rmtland.comparison import outliers, overlay as lay_over
 from rmtland.comparison.drawing import draw_overlay, triple_of
+from rmtland.laws import Normal
 from rmtland.plot import draw_distributions
 
 MODEL = WishartPlusWigner(0.5, 0.3)
@@ -343,6 +344,20 @@ def test_every_theory_is_compared_drawn_and_told(theory, spectrum):
             outside = f"{100 * found.mass_outside:.1f} % outside"
             assert result.rows()[1][-1] in ("", outside.removesuffix(" outside"))
         assert (f"{outside} of: {theory}" in legend) == bool(marked)
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        ([-1.2e-4, 3.0], "-0.00012 3"),
+        ([-1e-17, 0.012345], "0 0.0123"),
+        ([-4e-7, -1e-7], "-4e-07 -1e-07"),
+        ([0.0, 0.0], "0 0"),
+    ],
+)
+def test_ends_of_a_spectrum_are_told_in_its_units(values, ends):
+    assert lay_over(Spectrum(values), {"law": Normal()}).rows()[0][4] == ends
+    assert lay_over(Spectrum(values), {"law": Normal()}).rows()[1][4] == "-inf inf"
 
 
 def test_a_new_figure_where_no_axes_are_given():
