@@ -168,4 +168,5 @@ def _print(output: Output, target: str, part: str, result: Measurement) -> None:
         lines.append(f"of these outside the nearest law: {values}")
     lines += [f"{name} was not fitted: {reason}" for name, reason in result.unfitted.items()]
     output.line("\n".join(lines))
-    print_laws(output, result.overlay)
+    open_index = index.method == "inertia" and index.width > 0.0  # to the rounding of products
+    print_laws(output, result.overlay, index.interval if open_index else None)

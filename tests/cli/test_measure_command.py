@@ -127,6 +127,18 @@ def test_the_graph_of_a_torch_model_is_kept_where_it_is_the_same():
     assert whole._kept is kept
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_what_single_precision_hides_is_said(rmtland):
+    pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
+    result = rmtland("measure", "own:model", "--families", "semicircle", "--out", "o")
+    assert "are zero to the rounding of single precision, and may be negative" in result.out
+    index = json.loads((result.folder / "o/measure.json").read_text())["index"]
+    low, high = index["interval"]
+    assert low == index["value"] < high
+    row = next(line for line in result.out.splitlines() if line.startswith(" measured"))
+    assert f"{low:.3f} to {high:.3f}" in row
+
+
 def test_a_jax_model(rmtland):
     pytest.importorskip("jax", reason="needs JAX: pip install 'rmtland[jax]'")
     result = rmtland("measure", "own:jax_model", *FAST, "--double", "--json", "-")
