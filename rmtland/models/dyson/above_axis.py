@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from rmtland.laws.pointwise import upper_half_plane
 from rmtland.models.far_field import variance_from_above
 from rmtland.models.smoothed_index import trusted_index
 from rmtland.solution import Solution
-from rmtland.typing import ArrayLike, Complex, Real
+from rmtland.typing import ArrayLike, Complex, Real, Values
 
 __all__ = ["AboveAxis", "Progress", "above_axis", "density_from_above"]
 
@@ -131,7 +131,7 @@ class AboveAxis(SpectralModel):
         """
         return variance_from_above(lambda z: self.solve(z, tolerance=1e-12).value, self.mean())
 
-    def stieltjes(self, z: ArrayLike) -> Any:
+    def stieltjes(self, z: ArrayLike) -> Values:
         """G(z) = mean of 1/(z - eigenvalue) off the real axis, any shape.
 
         Parameters
@@ -164,7 +164,7 @@ class AboveAxis(SpectralModel):
         eta: float,
         tolerance: float | None = None,
         progress: Progress | None = None,
-    ) -> Any:
+    ) -> Values:
         """Density convolved with the Cauchy density of half-width eta: -Im G(x + i eta)/pi.
 
         Parameters
@@ -203,7 +203,7 @@ class AboveAxis(SpectralModel):
         eta: float,
         tolerance: float | None = None,
         progress: Progress | None = None,
-    ) -> Any:
+    ) -> Values:
         """Distribution function convolved with the Cauchy law of half-width eta.
 
         From the logarithmic potential, without quadrature: 1 - Im L(x + i eta)/pi.

@@ -50,7 +50,7 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -65,7 +65,7 @@ from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.models.dyson.parallel_paths import parallel_paths
 from rmtland.models.smoothed_index import index_from_above
 from rmtland.solution import ConvergenceError, Solution, Status
-from rmtland.typing import ArrayLike, Complex, Real, override
+from rmtland.typing import ArrayLike, Complex, Integer, Logical, Real, override
 
 __all__ = ["FiniteSizeHessian"]
 
@@ -239,7 +239,7 @@ class FiniteSizeHessian(CorrectedModel):
 
     def _solved(
         self, z: Complex, tolerance: float, progress: Progress | None, *, with_phase: bool
-    ) -> tuple[Complex, Complex, Real, Any, Any]:
+    ) -> tuple[Complex, Complex, Real, Integer, Logical]:
         """G or L, and the logarithm of the determinants, at all points."""
         free = ArrayLibrary.of().free_memory()
         if self.memory > free:

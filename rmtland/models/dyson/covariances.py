@@ -8,17 +8,15 @@ True
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.arguments import float_array, nonnegative
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, Real
 
 __all__ = ["covariance_of", "root_of", "second_layer_of"]
 
 
-def second_layer_of(value: Any, hidden: int) -> Real:
+def second_layer_of(value: ArrayLike | None, hidden: int) -> Real:
     """Covariance of a row of W2 as a diagonal (n1,) or a matrix (n1, n1).
 
     Parameters
@@ -44,7 +42,7 @@ def second_layer_of(value: Any, hidden: int) -> Real:
     return covariance_of("second_layer", value, hidden)
 
 
-def covariance_of(name: str, value: Any, size: int) -> Real:
+def covariance_of(name: str, value: ArrayLike, size: int) -> Real:
     """Variances (size,) or a covariance (size, size), checked.
 
     Parameters

@@ -20,11 +20,11 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, Real, Tree
 
 __all__ = [
     "DEPTH",
@@ -52,7 +52,7 @@ class FixedPoint(NamedTuple):
     """What was found at one point."""
 
     state: Complex
-    blocks: Any
+    blocks: Tree
     steps: int
     residual: float
     converged: bool
@@ -64,7 +64,7 @@ class DysonEquation(Protocol):
     def start(self, z: complex) -> Complex:
         """Return a state of the half-plane, right for large z."""
 
-    def apply(self, z: complex, y: Complex) -> tuple[Complex, Any]:
+    def apply(self, z: complex, y: Complex) -> tuple[Complex, Tree]:
         """Apply the equation once: the new state, and its blocks."""
 
     def in_half_plane(self, y: Complex) -> bool:
@@ -75,10 +75,10 @@ class DysonEquation(Protocol):
     ) -> FixedPoint:
         """Solve at one point, from a start if there is one."""
 
-    def trace(self, blocks: Any) -> complex:
+    def trace(self, blocks: Tree) -> complex:
         """Return G."""
 
-    def potential(self, z: complex, blocks: Any) -> complex:
+    def potential(self, z: complex, blocks: Tree) -> complex:
         """Return L, the integral of G."""
 
 
@@ -160,11 +160,11 @@ def anderson(
     y: Complex,
     tolerance: float,
     *,
-    source: Any = 0.0,
+    source: complex | Complex = 0.0,
     limit: int = STEPS,
     weights: Callable[[Complex], Real] | None = None,
     first: float = 0.5,
-) -> tuple[Complex, Any, int, float]:
+) -> tuple[Complex, Tree, int, float]:
     """Solve y = F(y) + source.
 
     Parameters
@@ -198,7 +198,7 @@ def anderson(
     normal = np.zeros((depth, depth), dtype=np.complex128)
     kept = 0  # of the rows above; the oldest is overwritten
     last: tuple[Complex, Complex] | None = None
-    scale: Any = 1.0
+    scale: float | Real = 1.0
     for step in range(1, limit + 1):
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             value, blocks = equation.apply(z, y)

@@ -6,7 +6,7 @@ with its residuals; `rmtland.models.DysonHessian.of_first_layer` and `of_point` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from rmtland.arrays import to_numpy
 from rmtland.models.dyson.covariances import root_of, second_layer_of
 from rmtland.networks.activation import Activation, activation as activation_of
 from rmtland.streams import random_generator
-from rmtland.typing import ArrayLike, Real, Rng
+from rmtland.typing import ArrayLike, Real, Record, Rng
 
 if TYPE_CHECKING:
     from rmtland.networks import LossPoint
@@ -30,10 +30,10 @@ def first_layer_fields(
     outputs: int,
     epsilon: float,
     activation: str | Activation,
-    second_layer: Any,
+    second_layer: ArrayLike | None,
     curvature: bool,
     rng: Rng,
-) -> dict[str, Any]:
+) -> Record:
     """Fields of a `DysonHessian` for a first layer and data; see `DysonHessian.of_first_layer`.
 
     Parameters
@@ -101,9 +101,7 @@ def times_root(covariance: Real, draws: Real) -> Real:
     return np.asarray(root[:, None] * draws if root.ndim == 1 else root @ draws)
 
 
-def point_fields(
-    point: LossPoint, *, epsilon: float | None, sample_weights: bool
-) -> dict[str, Any]:
+def point_fields(point: LossPoint, *, epsilon: float | None, sample_weights: bool) -> Record:
     """Fields of a `DysonHessian` for a network at a point; see `DysonHessian.of_point`.
 
     Parameters
@@ -125,7 +123,7 @@ def point_fields(
     ValueError
         If the network is of another kind.
     """
-    net: Any = point.net
+    net = point.net
     if len(net.widths) != 3 or net.bias or net.loss != "mse":
         raise ValueError(
             "the matrix Dyson equation is for one hidden layer without biases and the loss "

@@ -21,12 +21,10 @@ True
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.models.dyson.blocks import BlockEquation, Blocks
-from rmtland.typing import Complex
+from rmtland.typing import Complex, Integer, NumpyArray, Real
 
 __all__ = ["parallel_paths"]
 
@@ -109,7 +107,9 @@ def _between(equation: BlockEquation, z: complex, blocks: Blocks) -> Complex:
     return full
 
 
-def _pairs_of_samples(equation: BlockEquation, z: complex, blocks: Blocks, left: Any) -> Complex:
+def _pairs_of_samples(
+    equation: BlockEquation, z: complex, blocks: Blocks, left: NumpyArray
+) -> Complex:
     """Sum over entries of W2, shape (m, m, m, m): from w, t to u, v at [u, w, v, t].
 
     Each path is multiplied by a matrix from the left.
@@ -151,23 +151,25 @@ def _pairs_with_noise(
     return paths, mixed
 
 
-def _times_sigma(array: Complex, sigma: Any) -> Complex:
+def _times_sigma(array: Complex, sigma: Real) -> Complex:
     """Apply the covariance of W2 to the first index."""
     if sigma.ndim == 1:
         return np.asarray(array * sigma[:, None, None, None])
     return np.asarray(np.tensordot(sigma, array, axes=1))
 
 
-def _times_residuals(array: Complex, variances: Any) -> Complex:
+def _times_residuals(array: Complex, variances: Real) -> Complex:
     """Apply the covariance of residuals to the last index."""
     return np.asarray(array * variances if variances.ndim == 1 else array @ variances)
 
 
-def _pairs(size: int, sign: int) -> tuple[Any, Any]:
+def _pairs(size: int, sign: int) -> tuple[Integer, Integer]:
     return np.triu_indices(size, 0 if sign > 0 else 1)
 
 
-def _folded(straight: Complex, crossed: Complex, columns: tuple[Any, Any], sign: int) -> Complex:
+def _folded(
+    straight: Complex, crossed: Complex, columns: tuple[Integer, Integer], sign: int
+) -> Complex:
     if sign < 0:
         return np.asarray(straight - crossed)
     return np.asarray((straight + crossed) * np.where(columns[0] == columns[1], 0.5, 1.0))

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -112,10 +112,10 @@ class StackedBlocks:
         return self.equation.output_nodes
 
     @cached_property
-    def _eyes(self) -> dict[tuple[int, Any], Array]:
+    def _eyes(self) -> dict[tuple[int, type], Array]:
         return {}
 
-    def _eye(self, n: int, dtype: Any = np.float64) -> Array:
+    def _eye(self, n: int, dtype: type[np.float64 | np.complex128] = np.float64) -> Array:
         if (n, dtype) not in self._eyes:
             self._eyes[n, dtype] = self.place.put(np.eye(n, dtype=dtype))
         return self._eyes[n, dtype]

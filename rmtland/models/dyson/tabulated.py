@@ -465,7 +465,7 @@ class _Table:
         change = self.values(model, self.x[chosen]) - self.level[chosen]
         ends = np.array([0.0, 1.0 - self.atom])
 
-        def spread(rows: Integer) -> Any:
+        def spread(rows: Integer) -> PchipInterpolator:
             places = np.concatenate([ends[:1], level[chosen[rows]], ends[1:]])
             return PchipInterpolator(places, np.concatenate([[0.0], change[rows], [0.0]]))
 
