@@ -46,9 +46,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arguments import choice, count, points
+from rmtland.arguments import choice, count
 from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.deprecation import renamed_method
+from rmtland.ensembles.batch_counts import bin_edges, binned, outermost
 from rmtland.ensembles.batches import gib, in_batches
 from rmtland.ensembles.certain_eigenvalues import with_certain
 from rmtland.ensembles.device.eigenvalues import eigvalsh
@@ -293,7 +294,7 @@ class Ensemble(SpectralModel):
         ValueError
             If the edges are fewer than two, NaN or not ascending.
         """
-        n, runs, places = self._size(n), count("runs", runs), _bin_edges(edges)
+        n, runs, places = self._size(n), count("runs", runs), bin_edges(edges)
         library = ArrayLibrary.of(xp, device=device)
         with library.context():
             return self._histogram(n, places, library, streams(rng, runs))
@@ -305,15 +306,7 @@ class Ensemble(SpectralModel):
         library: ArrayLibrary,
         parents: Sequence[np.random.Generator],
     ) -> NDArray[np.int64]:
-        xp = library.plain
-        places = xp.asarray(edges)
-        total = xp.zeros(edges.size, dtype=xp.int64)
-        for values in self._spectra(n, library, parents):
-            nodes = xp.sort(xp.reshape(values, (-1,)))
-            below = xp.searchsorted(nodes, places[:-1], side="left")
-            total[:-1] += below
-            total[-1:] += xp.searchsorted(nodes, places[-1:], side="right")
-        return np.diff(to_numpy(total)).astype(np.int64)
+        return binned(self._spectra(n, library, parents), edges, library)
 
     def extremes(
         self,
@@ -370,13 +363,7 @@ class Ensemble(SpectralModel):
         library: ArrayLibrary,
         parents: Sequence[np.random.Generator],
     ) -> Real:
-        xp = library.plain
-        parts = []
-        for values in self._spectra(n, library, parents):
-            nodes = xp.sort(values, axis=1)
-            parts.append(to_numpy(nodes[:, -k:] if edge == "upper" else nodes[:, :k]))
-        found = np.concatenate(parts)
-        return found[:, ::-1] if edge == "upper" else found
+        return outermost(self._spectra(n, library, parents), k, edge, library)
 
     def lanczos(
         self,
@@ -488,15 +475,6 @@ def on_the_cpu(method: str, xp: Namespace | None, device: object) -> None:
             f"{method} draws Krylov spaces, on the CPU only; leave xp and device out (got {name}), "
             "or use sample, histogram or extremes, which a device computes"
         )
-
-
-def _bin_edges(edges: ArrayLike) -> Real:
-    places = points("edges", edges)
-    if places.ndim != 1 or places.size < 2:
-        raise ValueError(f"edges must be at least two numbers in a row; got shape {places.shape}")
-    if (np.diff(places) < 0).any():
-        raise ValueError("edges must be ascending")
-    return places
 
 
 def _plain(value: object) -> object:
