@@ -237,16 +237,10 @@ class LossPoint(LossJacobians):
         parameters: str | Sequence[str] | None,
         unchecked: Product | None = None,
     ) -> PointOperator:
-        from rmtland.networks.derivatives.operators import PointOperator, chosen_parameters
+        from rmtland.networks.derivatives.operators import PointOperator  # imports scipy.sparse
 
-        single = "float32" in str(self.theta.dtype)
-        return PointOperator(
-            product,
-            self.net.parameter_count,
-            np.float32 if single else np.float64,
-            chosen_parameters(self.net.blocks, parameters),
-            self.theta,
-            unchecked=unchecked,
+        return PointOperator.at(
+            self.theta, self.net.blocks, product, parameters, unchecked=unchecked
         )
 
     # Dense matrices ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -76,6 +76,45 @@ class PointOperator(LinearOperator):  # type: ignore[misc]
         super().__init__(np.dtype(dtype), (size, size))
         self.product, self.order, self.kept, self.like = product, order, kept, like
         self.unchecked = product if unchecked is None else unchecked
+
+    @classmethod
+    def at(
+        cls,
+        theta: Array,
+        blocks: tuple[ParameterBlock, ...],
+        product: Product,
+        patterns: str | Sequence[str] | None,
+        *,
+        unchecked: Product | None = None,
+    ) -> Self:
+        """Return the matrix, or a principal submatrix, at parameters in some blocks.
+
+        Parameters
+        ----------
+        theta : array, shape (p,)
+            The parameters.
+        blocks : tuple of ParameterBlock
+            Their layout.
+        product : callable
+            Products with the whole matrix.
+        patterns : str, sequence of str, or None
+            Which blocks; None for all.
+        unchecked : callable, optional
+            As in the class.
+
+        Returns
+        -------
+        PointOperator
+            In the precision of the parameters.
+
+        Raises
+        ------
+        ValueError
+            If a pattern fits no block.
+        """
+        dtype = np.float32 if "float32" in str(theta.dtype) else np.float64
+        kept = chosen_parameters(blocks, patterns)
+        return cls(product, theta.shape[0], dtype, kept, theta, unchecked=unchecked)
 
     def _matmat(self, vectors: Array) -> Array:
         columns = vectors[:, 0] if vectors.shape[1] == 1 else vectors
