@@ -41,7 +41,6 @@ True
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,7 +48,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from rmtland.arguments import choice, count, float_array
+from rmtland.arguments import choice, count
 from rmtland.laws import EmpiricalLaw
 from rmtland.models.conditioned.chance_level import chance_level
 from rmtland.models.conditioned.conditioned_residuals import (
@@ -57,10 +56,10 @@ from rmtland.models.conditioned.conditioned_residuals import (
     checked_conditions,
 )
 from rmtland.models.conditioned.drawn_hessians import DrawnHessians
-from rmtland.models.conditioned.given_residuals import in_double
+from rmtland.models.conditioned.given_residuals import fitted_point, in_double
 from rmtland.models.conditioned.projections import RANK_TOLERANCE
 from rmtland.models.hessian_parts import PARTS, HessianParts
-from rmtland.networks import MLP, LossPoint
+from rmtland.networks import LossPoint
 from rmtland.solution import Solution
 from rmtland.spectrum import Spectrum
 from rmtland.streams import seed_of, streams
@@ -191,16 +190,7 @@ class ConditionedHessian(HessianParts):
         ValueError
             If shapes do not fit, or the Jacobian leaves nothing free.
         """
-        layers = [float_array(f"weights[{i}]", w, ndim=2) for i, w in enumerate(weights)]
-        if not layers or any(
-            w.shape[1] != before.shape[0] for before, w in itertools.pairwise(layers)
-        ):
-            shapes = [w.shape for w in layers]
-            raise ValueError(f"weights must be of shapes (n1, n0), (n2, n1), ...; got {shapes}")
-        net = MLP((layers[0].shape[1], *(len(w) for w in layers)), activation=activation)
-        theta = np.concatenate([w.ravel() for w in layers])
-        inputs = float_array("x", x, ndim=2)
-        point = net.at(theta, inputs, net.predict(theta, inputs))
+        point = fitted_point(weights, x, activation=activation)
         on = ("gradient", "minimum") if minimum else ("gradient",)
         residuals = ConditionedResiduals.at_critical_point(point, epsilon, on=on)
         return cls(point, on, draws=draws, seed=seed, residuals=residuals)

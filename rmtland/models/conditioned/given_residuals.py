@@ -26,17 +26,24 @@ True
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rmtland.arguments import float_array
 from rmtland.arrays import placed, to_numpy
-from rmtland.networks import LossPoint
+from rmtland.networks import MLP, LossPoint
 from rmtland.networks.loss import Loss, OutputCurvature
 from rmtland.networks.loss_data import LossData
 from rmtland.typing import Array, ArrayLike, Tree
 
-__all__ = ["GivenResiduals", "in_double", "own_loss", "with_residuals"]
+if TYPE_CHECKING:
+    from rmtland.networks.activation import Activation
+
+__all__ = ["GivenResiduals", "fitted_point", "in_double", "own_loss", "with_residuals"]
 
 
 @dataclass(frozen=True)
@@ -185,3 +192,37 @@ def in_double(point: LossPoint) -> LossPoint:
         y /= y.sum(axis=1, keepdims=True)
     data = LossData.of(x, y, theta, net.widths, point.data.loss)  # residuals given stay so
     return LossPoint.of(net, theta, data)
+
+
+def fitted_point(
+    weights: Sequence[ArrayLike], x: ArrayLike, *, activation: str | Activation
+) -> LossPoint:
+    """Return the point of given weights whose targets are its own outputs.
+
+    Parameters
+    ----------
+    weights : sequence of array_like, shapes (n_l, n_{l-1})
+        Of the layers, the first one first; no biases.
+    x : array_like, shape (m, n_0)
+        Inputs.
+    activation : str or Activation
+        As in `rmtland.networks.MLP`.
+
+    Returns
+    -------
+    LossPoint
+        Of half the mean squared error; all its residuals are zero.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+    """
+    layers = [float_array(f"weights[{i}]", w, ndim=2) for i, w in enumerate(weights)]
+    if not layers or any(w.shape[1] != before.shape[0] for before, w in itertools.pairwise(layers)):
+        shapes = [w.shape for w in layers]
+        raise ValueError(f"weights must be of shapes (n1, n0), (n2, n1), ...; got {shapes}")
+    net = MLP((layers[0].shape[1], *(len(w) for w in layers)), activation=activation)
+    theta = np.concatenate([w.ravel() for w in layers])
+    inputs = float_array("x", x, ndim=2)
+    return net.at(theta, inputs, net.predict(theta, inputs))

@@ -104,7 +104,7 @@ from rmtland.models.dyson.covariances import covariance_of, second_layer_of
 from rmtland.models.dyson.equation_choice import equation_of
 from rmtland.models.dyson.fixed_points import SolvedStates
 from rmtland.models.dyson.free_slopes import FreeSlopes
-from rmtland.models.dyson.gaussian_hessians import sampled_spectrum
+from rmtland.models.dyson.gaussian_hessians import mean_eigenvalue, sampled_spectrum
 from rmtland.models.dyson.null_space import atom_at_zero
 from rmtland.models.dyson.of_network import first_layer_fields, point_fields
 from rmtland.models.dyson.tabulated import TabulatedLaw, tabulated_law
@@ -385,17 +385,7 @@ class DysonHessian(HessianParts, BlockResolvent):
         float
             In the units of the eigenvalues.
         """
-        m = self.features.shape[1]
-        total = 0.0
-        if self.part_name != "residual":
-            sigma = self.second_layer
-            diagonal = sigma if sigma.ndim == 1 else np.diagonal(sigma)
-            sizes = (self.x**2).sum(axis=1)
-            total += self.outputs * float((self.features**2).sum()) / m
-            total += self.outputs * float((diagonal @ self.slopes**2) @ sizes) / m
-        if self.part_name != "gauss_newton" and self.curvatures is not None:
-            total += float((self.curvatures @ (self.x**2).sum(axis=1)).sum()) / m
-        return total / self.parameter_count
+        return mean_eigenvalue(self)
 
     # The equation --------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from rmtland.streams import seed_of, streams
 from rmtland.typing import Real, Rng
 from rmtland.version import installed_version
 
-__all__ = ["drawn_hessian", "sampled_eigenvalues", "sampled_spectrum"]
+__all__ = ["drawn_hessian", "mean_eigenvalue", "sampled_eigenvalues", "sampled_spectrum"]
 
 
 class GaussianHessian(Protocol):
@@ -136,6 +136,31 @@ def sampled_eigenvalues(model: GaussianHessian, generator: np.random.Generator) 
             f"with its eigenvalues, {free / 2**30:.1f} GiB are free; take a narrower network"
         )
     return np.asarray(np.linalg.eigvalsh(drawn_hessian(model, generator)), dtype=np.float64)
+
+
+def mean_eigenvalue(model: GaussianHessian) -> float:
+    """Return the mean eigenvalue of the ensemble, exactly.
+
+    Parameters
+    ----------
+    model : DysonHessian
+        Second moments and what is given.
+
+    Returns
+    -------
+    float
+    """
+    m = model.features.shape[1]
+    total = 0.0
+    if model.part_name != "residual":
+        sigma = model.second_layer
+        diagonal = sigma if sigma.ndim == 1 else np.diagonal(sigma)
+        sizes = (model.x**2).sum(axis=1)
+        total += model.outputs * float((model.features**2).sum()) / m
+        total += model.outputs * float((diagonal @ model.slopes**2) @ sizes) / m
+    if model.part_name != "gauss_newton" and model.curvatures is not None:
+        total += float((model.curvatures @ (model.x**2).sum(axis=1)).sum()) / m
+    return total / model.parameter_count
 
 
 def drawn_hessian(
