@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -57,6 +57,9 @@ from rmtland.solution import ConvergenceError
 from rmtland.streams import Rng, streams
 from rmtland.typing import Record
 from rmtland.version import installed_version
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["audit_hessian"]
 
@@ -182,7 +185,7 @@ def _estimated(
     threshold: float,
     rng: Rng,
     progress: Progress | None,
-    **options: Any,
+    laws: Mapping[str, Law | SpectralModel] | None,
 ) -> HessianAudit:
     """Audit a network by estimates, with tests of residuals and weights."""
     net = point.net
@@ -204,7 +207,7 @@ def _estimated(
         threshold=threshold,
         rng=rng,
         progress=progress,
-        **options,
+        laws=laws,
     )
     provenance = {**audit.provenance, **_origin(point), "confidence": _CONFIDENCE}
     audit = replace(audit, provenance=provenance, diagnostics=diagnose(point))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.state import SubordinationState
 from rmtland.laws.law import Law
 from rmtland.solution import ConvergenceError
-from rmtland.typing import Complex, Integer, Logical, Real
+from rmtland.typing import Complex, Integer, Logical, NumpyArray, Real
 
 __all__ = ["ClosedHalfPlane"]
 
@@ -237,12 +236,12 @@ class ClosedHalfPlane:
         defect[ends] = error[ends] = np.inf
         return defect, error
 
-    def require(self, steps: Integer, z: Any) -> None:
+    def require(self, steps: Integer, z: NumpyArray) -> None:
         """Raise ConvergenceError where steps are negative: the points were not solved."""
         if steps.size and steps.min() < 0:
             raise ConvergenceError(self.unsolved(steps, z))
 
-    def unsolved(self, steps: Integer, z: Any) -> str:
+    def unsolved(self, steps: Integer, z: NumpyArray) -> str:
         """Return what is said of points whose steps are negative."""
         bad = z[steps < 0]
         return (

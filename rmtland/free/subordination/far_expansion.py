@@ -11,14 +11,12 @@ There m = z G(z) - 1 is close to zero, and rounded; 1/S is a power series in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.free.subordination.moments import reciprocal_s
 from rmtland.laws.law import Law
-from rmtland.typing import Logical, Real
+from rmtland.typing import Logical, NumpyArray, Real
 
 __all__ = ["FarExpansion"]
 
@@ -49,11 +47,11 @@ class FarExpansion:
         shares = np.abs(values[1:] / values[0]) ** (1 / np.arange(1, 12))
         return cls(values, float(0.02 / max(shares.max(), 1.0)), 4 * law.hull[1])
 
-    def near(self, m: NDArray[Any], a: NDArray[Any]) -> Logical:
+    def near(self, m: NumpyArray, a: NumpyArray) -> Logical:
         """Whether the expansion holds at m, with the point close to a."""
         return np.asarray((np.abs(m) < self.radius) & (np.abs(a) > self.reach))
 
-    def at(self, m: NDArray[Any]) -> tuple[Any, Any]:
+    def at(self, m: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
         """Return u and u'."""
         value, slope = np.zeros_like(m), np.zeros_like(m)
         for coefficient in self.coefficients[::-1]:

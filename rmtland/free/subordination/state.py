@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, Integer, Logical, Real
 
 __all__ = ["SETTLED", "Step", "SubordinationState", "extrapolated", "interpolated"]
 
@@ -36,11 +36,11 @@ class SubordinationState:
             tuple(None if state is None else state.mapped(function) for state in self.inner),
         )
 
-    def take(self, index: Any) -> SubordinationState:
+    def take(self, index: Integer | Logical) -> SubordinationState:
         """Return the state at some of the points."""
         return self.mapped(lambda row: row[index])
 
-    def put(self, index: Any, other: SubordinationState) -> None:
+    def put(self, index: Integer | Logical, other: SubordinationState) -> None:
         """Overwrite the state at some of the points."""
         self.common[index] = other.common
         for mine, theirs in zip(self.omegas, other.omegas, strict=True):
@@ -52,7 +52,7 @@ class SubordinationState:
     @staticmethod
     def stacked(states: list[SubordinationState]) -> SubordinationState:
         """Return states at several sets of points as one."""
-        nested: list[Any] = []
+        nested: list[SubordinationState | None] = []
         for i, inner in enumerate(states[0].inner):
             parts = [state.inner[i] for state in states]
             nested.append(
