@@ -1,6 +1,7 @@
 r"""Eigenpairs at the ends of the spectrum, largest in modulus, or next to a point, with residuals.
 
-SciPy's thick-restart Lanczos (ARPACK [1]_) does the work; a small matrix is diagonalised. Each pair
+SciPy's thick-restart Lanczos (ARPACK [1]_) does the work; a small matrix is diagonalised, and one
+up to p = 4096 whose eigenvalues are too close to each other for products. Each pair
 comes with the norm of its residual, which bounds the distance to an eigenvalue:
 
 .. math:: \min_i |\lambda_i - \theta| \le \|A u - \theta u\| , \qquad \|u\| = 1 .
@@ -47,6 +48,10 @@ __all__ = ["Eigenpairs", "extremal_eigenpairs"]
 
 _WHICH = {"largest": "LA", "smallest": "SA", "magnitude": "LM", "nearest": "LM"}
 _DENSE = 512
+_FORMED = 4096
+"""Order up to which a matrix is formed and diagonalised where twice its p products have not done,
+or shift-invert stalls after so many restarts:"""
+_STALLED = 30
 _NORM_STEPS = 6
 _SHIFTS = {"LA": 3.0, "SA": -3.0, "LM": 0.0}
 """Of eigenvalues, in units of a norm that is known within a factor below 3."""
@@ -96,12 +101,13 @@ def extremal_eigenpairs(
         From both ends; the largest or smallest; the largest in modulus; those next to `near`, for
         which the matrix itself is needed (shift-invert).
     near : float, optional
-        The point, for "nearest".
+        The point, for "nearest"; moved by 1e-10 of the norm, so as not to be an eigenvalue.
     tol : float, optional
         Largest residual that is accepted, relative to the largest modulus of an eigenvalue; at
         least 100 rounding units of the operator's precision.
     max_steps : int, optional
-        Restarts of Lanczos that are allowed; ten times the size by default.
+        Restarts of Lanczos that are allowed; ten times the size by default, and up to p = 4096
+        about twice p products, after which the matrix is formed and diagonalised.
     rng : optional
         Draws the start vector; anything `numpy.random.default_rng` takes.
     size : int, optional
@@ -137,7 +143,16 @@ def extremal_eigenpairs(
     if found.size <= _DENSE or 2 * wanted >= found.size or wanted >= found.size - 1:
         values, vectors, scale = _dense(found, wanted, which, near)
     else:
-        values, vectors, scale = _iterated(found, k, which, near, tol, max_steps, rng)
+        small = found.size <= _FORMED and max_steps is None
+        restarts = max_steps
+        if small:
+            restarts = _STALLED if which == "nearest" else 10 + found.size // max(10, k)
+        try:
+            values, vectors, scale = _iterated(found, k, which, near, tol, restarts, rng)
+        except ConvergenceError:  # clusters, or many eigenvalues at the point of shift-invert
+            if not small:
+                raise
+            values, vectors, scale = _dense(found, wanted, which, near)
     images = np.concatenate(
         [found.matmat(vectors[:, i : i + 8]) for i in range(0, vectors.shape[1], 8)], axis=1
     )
@@ -226,7 +241,7 @@ class _End:
         before = self.operator.products
         values, vectors = self._arpack(self._without(self.taken), k, start)
         steps = max(6, (self.operator.products - before) // 3)
-        while True:
+        for _ in range(2 * k + 4):  # each time but the last a pair that belongs to the k
             rest = self._without(np.concatenate([self.taken, vectors], axis=1))
             other = generator.standard_normal(rest.size).astype(rest.work_dtype)
             run = Lanczos(
@@ -242,6 +257,10 @@ class _End:
             vectors = np.concatenate([vectors, vector], axis=1)
             kept = np.argsort(-self._rank(values), kind="stable")[:k]
             values, vectors = values[kept], np.linalg.qr(vectors[:, kept])[0]
+        raise ConvergenceError(
+            "rounding makes ever further copies of an eigenvalue at the point of shift-invert; "
+            "give a near that is not at an eigenvalue of many vectors, or a larger tol"
+        )
 
     def _without(self, vectors: NumpyArray) -> SymmetricOperator:
         """Return the operator on the complement of some vectors."""

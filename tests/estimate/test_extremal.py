@@ -5,6 +5,7 @@ import pytest
 from scipy.sparse import diags_array
 
 from rmtland.estimate import extremal_eigenpairs, spectral_density, symmetric_operator
+from rmtland.solution import ConvergenceError
 
 SIZE = 520
 BULK = np.linspace(-1, 1, SIZE - 5)
@@ -81,6 +82,28 @@ def test_many_eigenvalues_at_a_point_are_nearest_to_it():
     found = pairs_of(values, 4, which="nearest", near=0.3)
     np.testing.assert_allclose(found.values, 0.3, atol=1e-3)
     assert np.abs(found.values - 0.3).max() <= np.sort(np.abs(values - 0.3))[4] + 1e-9
+
+
+def test_a_point_that_is_an_eigenvalue_of_nearly_all_vectors():
+    """Rounding of the inverse made ever further copies of it: the search went on for good."""
+    rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((SIZE, SIZE)))[0]
+    values = np.append(np.zeros(SIZE - 5), np.arange(1.0, 6.0))
+    matrix = (rotation * values) @ rotation.T
+    matrix = (matrix + matrix.T) / 2
+    found = extremal_eigenpairs(matrix, 4, which="nearest", rng=0)
+    np.testing.assert_allclose(found.values, 0.0, atol=1e-12)
+    np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(4), atol=1e-10)
+    with pytest.raises(ConvergenceError):
+        extremal_eigenpairs(matrix, 4, which="nearest", max_steps=30, rng=0)
+
+
+def test_clusters_at_an_end_cost_a_few_times_p_products():
+    """Ten restarts for each parameter were spent, and nothing found."""
+    values = np.arange(1.0, SIZE + 1) ** -2
+    operator = symmetric_operator(lambda v: (values * v.T).T, size=SIZE)
+    found = extremal_eigenpairs(operator, 4, which="smallest", rng=0)
+    np.testing.assert_allclose(found.values, np.sort(values)[:4], atol=1e-13)
+    assert found.products < 6 * SIZE
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
