@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import dataclasses
 import enum
 import importlib
 import inspect
@@ -237,6 +238,48 @@ def test_formulas_name_their_source(room):
         if not any(map(cites, texts)) and not name.startswith("draw_") and name not in OWN:
             without.append(name)
     assert without == []
+
+
+GIVEN = {
+    "AtLeast",
+    "AtMost",
+    "Claim",
+    "Counterexample",
+    "Deconvolution",
+    "Ensemble",
+    "Equal",
+    "Estimate",
+    "LawFamily",
+    "LayerFactor",
+    "LayerSpectrum",
+    "LinearAnswers",
+    "Loss",
+    "Near",
+    "Redraws",
+    "Report",
+    "Section",
+    "Serial",
+    "Sweep",
+    "SymmetryType",
+    "Text",
+    "TridiagonalEnsemble",
+}
+"""Records that are made by hand and take anything, or whose parts check themselves."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_records_check_what_they_are_made_of_or_say_who_makes_them(room):
+    module = importlib.import_module(f"rmtland.{room}")
+    silent = set()
+    for name in module.__all__:
+        found = getattr(module, name)
+        if not inspect.isclass(found) or name in GIVEN:
+            continue
+        is_record = dataclasses.is_dataclass(found) or hasattr(found, "_fields")
+        text = inspect.getdoc(found) or ""
+        if is_record and not hasattr(found, "__post_init__") and "ade by `" not in text:
+            silent.add(name)
+    assert silent == set()
 
 
 @pytest.mark.parametrize("room", ROOMS)

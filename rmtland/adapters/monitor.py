@@ -57,6 +57,8 @@ __all__ = ["CurvatureMonitor", "CurvatureRecord"]
 class CurvatureRecord:
     """One measurement.
 
+    Made by `rmtland.adapters.CurvatureMonitor`.
+
     Parameters
     ----------
     step : int

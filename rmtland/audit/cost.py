@@ -112,6 +112,8 @@ def check_size(size: int) -> None:
 class Cost(NamedTuple):
     """What an audit is expected to take.
 
+    Made by `rmtland.audit.expected_cost`.
+
     Parameters
     ----------
     seconds : float

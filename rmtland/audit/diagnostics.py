@@ -128,6 +128,8 @@ class Quantiles:
 class Diagnostics:
     """All tests of a point.
 
+    Made by `rmtland.audit.diagnose`.
+
     Parameters
     ----------
     tests : tuple of Check

@@ -30,6 +30,9 @@ __all__ = ["HessianAudit"]
 class HessianAudit:
     """What an audit found.
 
+    Made by `rmtland.audit.audit_hessian`, `rmtland.audit.audit_operators` and
+    `rmtland.audit.audit_spectra`.
+
     Parameters
     ----------
     levels : tuple of LevelResult

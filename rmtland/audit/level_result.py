@@ -35,6 +35,8 @@ class Standing(StrEnum):
 class LevelResult:
     """How far the measured Hessian is from one level of theory.
 
+    Made by `rmtland.audit.audit_hessian`.
+
     Parameters
     ----------
     level : Level

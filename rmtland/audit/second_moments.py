@@ -100,6 +100,8 @@ class CovarianceKind(Enum):
 class ResidualCovariance:
     """Covariance of residuals relative to their mean square: K between samples, C between outputs.
 
+    Made by `rmtland.audit.residual_covariance`.
+
     Parameters
     ----------
     kind : CovarianceKind

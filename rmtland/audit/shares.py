@@ -113,6 +113,8 @@ class Contribution(NamedTuple):
 class Share:
     """What one assumption contributes to the misfit of a law.
 
+    Made by `rmtland.audit.audit_hessian`.
+
     Parameters
     ----------
     law : Family

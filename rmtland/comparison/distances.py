@@ -51,6 +51,8 @@ _POINTS = 256
 class Comparison:
     """How far a spectrum and a theory are apart.
 
+    Made by `rmtland.comparison.compare`.
+
     Parameters
     ----------
     kolmogorov : float

@@ -97,6 +97,8 @@ _POINTS: dict[str, type[Points]] = {
 class Fit(Generic[T]):
     """A member of a family fitted to a spectrum.
 
+    Made by `rmtland.comparison.fit`.
+
     Parameters
     ----------
     model : law, model or ensemble

@@ -58,6 +58,8 @@ __all__ = ["Goodness", "goodness_of_fit"]
 class Goodness:
     """Whether a spectrum may come from a theory.
 
+    Made by `rmtland.comparison.goodness_of_fit`.
+
     Parameters
     ----------
     p_value : float

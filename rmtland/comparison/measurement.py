@@ -63,6 +63,8 @@ _PRODUCTS_OF_A_PAIR = 40
 class Measurement:
     """What was measured of an operator, and the laws laid over it.
 
+    Made by `rmtland.comparison.measure`.
+
     Parameters
     ----------
     size : int

@@ -41,6 +41,8 @@ __all__ = ["Overlay", "named_things", "overlay"]
 class Overlay:
     """A spectrum, the theories laid over it, and how far they are apart.
 
+    Made by `rmtland.comparison.overlay`.
+
     Parameters
     ----------
     spectrum : Spectrum

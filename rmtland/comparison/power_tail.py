@@ -46,6 +46,8 @@ _STARTS = 60
 class PowerTail(NamedTuple):
     """A power law fitted to the upper tail of a sample.
 
+    Made by `rmtland.comparison.power_tail`.
+
     Parameters
     ----------
     exponent : float

@@ -82,6 +82,8 @@ _OFF = 0.05
 class Shrinkage:
     """Eigenvalues of a sample covariance matrix, shrunken, and the population behind them.
 
+    Made by `rmtland.comparison.nonlinear_shrinkage`.
+
     Parameters
     ----------
     eigenvalues : ndarray, shape (p,)

@@ -65,6 +65,8 @@ _LEAST = 4
 class Signals:
     """Eigenvalues above the noise by more than chance.
 
+    Made by `rmtland.comparison.signals`.
+
     Parameters
     ----------
     count : int

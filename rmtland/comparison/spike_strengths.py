@@ -66,6 +66,8 @@ __all__ = ["Strength", "rectangular_strengths", "spike_strengths"]
 class Strength:
     """A signal behind an outlying eigenvalue.
 
+    Made by `rmtland.comparison.spike_strengths`.
+
     Parameters
     ----------
     value : float

@@ -199,6 +199,8 @@ class LayerSpectrum:
 class WeightSpectra:
     """Spectra of all weight matrices of a model.
 
+    Made by `rmtland.comparison.spectra_of_weights`.
+
     Parameters
     ----------
     layers : tuple of LayerSpectrum

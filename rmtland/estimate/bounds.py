@@ -51,6 +51,8 @@ __all__ = ["DistanceBounds", "distance_bounds", "ritz_interval"]
 class DistanceBounds(NamedTuple):
     """Bounds of the distances between an estimated spectrum and the true one.
 
+    Made by `rmtland.estimate.distance_bounds`.
+
     Parameters
     ----------
     kolmogorov : float

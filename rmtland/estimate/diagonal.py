@@ -50,6 +50,8 @@ _METHODS = ("auto", "hutchinson", "hutch++", "exact")
 class DiagonalEstimate(NamedTuple):
     """The diagonal of a matrix and standard errors of its entries.
 
+    Made by `rmtland.estimate.diagonal`.
+
     Parameters
     ----------
     value : ndarray, shape (p,)

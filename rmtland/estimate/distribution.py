@@ -50,6 +50,8 @@ __all__ = ["DistributionBand", "distribution_band", "spectrum_draws", "spectrum_
 class DistributionBand:
     """Distribution function at some points, with intervals and a simultaneous band.
 
+    Made by `rmtland.estimate.distribution_band`.
+
     Parameters
     ----------
     x : ndarray, shape (n,)

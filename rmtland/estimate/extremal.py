@@ -60,6 +60,8 @@ _SHIFTS = {"LA": 3.0, "SA": -3.0, "LM": 0.0}
 class Eigenpairs(NamedTuple):
     """Eigenvalues in ascending order, their vectors, and how well they fit.
 
+    Made by `rmtland.estimate.extremal_eigenpairs`.
+
     Parameters
     ----------
     values : ndarray, shape (k,)

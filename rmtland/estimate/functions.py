@@ -61,6 +61,8 @@ _ROUNDING = 64.0
 class FunctionTrace:
     """Trace of a function of a matrix, with bounds from quadrature and an interval.
 
+    Made by `rmtland.estimate.effective_dimension` and `rmtland.estimate.log_determinant`.
+
     Parameters
     ----------
     value : float

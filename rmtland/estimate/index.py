@@ -63,6 +63,8 @@ _IMPOSSIBLE = 1 - 1e-9
 class MassEstimate:
     """Fraction of the eigenvalues below a point, and how far it may be off.
 
+    Made by `rmtland.estimate.mass_below` and `rmtland.estimate.negative_fraction`.
+
     Parameters
     ----------
     value : float

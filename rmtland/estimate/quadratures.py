@@ -43,6 +43,8 @@ class KrylovOptions(TypedDict, total=False):
 class KrylovQuadratures:
     """Jacobi matrices of Gaussian probes, and what they are worth.
 
+    Made by `rmtland.estimate.krylov_quadratures`.
+
     Parameters
     ----------
     tridiagonals : list of Tridiagonal

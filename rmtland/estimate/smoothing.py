@@ -48,6 +48,8 @@ __all__ = ["SmoothDensity", "resolution_width", "smooth_density"]
 class SmoothDensity(NamedTuple):
     """A density at some points.
 
+    Made by `rmtland.estimate.smooth_density`.
+
     Parameters
     ----------
     x : ndarray

@@ -69,6 +69,8 @@ _METHODS = ("auto", "hutchinson", "hutch++", "xtrace")
 class ScalarEstimate(NamedTuple):
     """A number and its standard error.
 
+    Made by `rmtland.estimate.trace` and `rmtland.estimate.frobenius_norm`.
+
     Parameters
     ----------
     value : float

@@ -45,6 +45,8 @@ _PEAK, _USUAL = 3.0, 0.9
 class Curve:
     """Points of a curve, or the reason why there are none.
 
+    Made by `rmtland.explorer.curves`.
+
     Parameters
     ----------
     x, y : list of float
@@ -61,6 +63,8 @@ class Curve:
 @dataclass(frozen=True)
 class ExplorerCurves:
     """All that the page draws of a law.
+
+    Made by `rmtland.explorer.curves`.
 
     Parameters
     ----------

@@ -36,6 +36,8 @@ _TAIL = 0.01
 class ExplorerOverlay:
     """A spectrum as the page draws it.
 
+    Made by `rmtland.explorer.overlay_of`.
+
     Parameters
     ----------
     words : str
@@ -85,6 +87,8 @@ class ExplorerOverlay:
 @dataclass(frozen=True)
 class ExplorerFit:
     """The member of a family that is nearest to a spectrum.
+
+    Made by `rmtland.explorer.fitted`.
 
     Parameters
     ----------

@@ -46,6 +46,8 @@ __all__ = ["Outlier", "spiked"]
 class Outlier:
     """An eigenvalue that a perturbation separates from the bulk.
 
+    Made by `rmtland.free.spiked`.
+
     Parameters
     ----------
     spike : float

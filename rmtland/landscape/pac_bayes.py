@@ -41,16 +41,24 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from rmtland.arguments import count, finite, float_array, nonnegative, positive
+from rmtland.arguments import count, float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.drawing import COLORS
+from rmtland.landscape.kl_bounds import (
+    catoni,
+    chance_of_failure,
+    kl_inverse,
+    mcallester,
+    printed_bound,
+    seeger,
+)
 from rmtland.networks import MLP, LossPoint
 from rmtland.streams import streams
 from rmtland.typing import ArrayLike, Logical, Real, Rng
@@ -73,167 +81,6 @@ __all__ = [
 PRIOR_SCALES = tuple(float(2.0**-k) for k in range(8))
 """Standard deviations s of priors: a union bound is paid for all of them."""
 
-CATONI = tuple(float(c) for c in np.geomspace(0.05, 10.0, 16))
-"""Values of C: a union bound is paid for all of them."""
-
-
-def kl_inverse(share: float, bound: float) -> float:
-    """Return the largest p with kl(share || p) <= bound, of Bernoulli laws.
-
-    Parameters
-    ----------
-    share : float
-        Between 0 and 1.
-    bound : float
-        At least 0.
-
-    Returns
-    -------
-    float
-        At least the share, at most 1; rounded up by bisection.
-
-    Raises
-    ------
-    ValueError
-        If `share` is not from 0 to 1, or `bound` is below 0.
-    TypeError
-        If one of them is no number.
-    """
-    q, c = _share("share", share), nonnegative("bound", bound)
-    if q == 0.0:
-        return -math.expm1(-c)
-    low, high = q, 1.0
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
-            break
-        if _kl(q, middle) <= c:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def seeger(error: float, kl: float, samples: int, delta: float) -> float:
-    """Return the bound by the inverse of kl (Langford and Seeger, Maurer).
-
-    Parameters
-    ----------
-    error : float
-        Empirical error of the posterior.
-    kl : float
-        KL(Q || P).
-    samples : int
-        n.
-    delta : float
-        Probability that the bound fails.
-
-    Returns
-    -------
-    float
-        At most 1.
-
-    Raises
-    ------
-    ValueError
-        If `error` or `delta` is no probability, `kl` below 0, or `samples` below 1.
-    TypeError
-        If one of them is no number, or `samples` no integer.
-    """
-    n = count("samples", samples)
-    return kl_inverse(error, _complexity(kl, n, delta) / n)
-
-
-def mcallester(error: float, kl: float, samples: int, delta: float) -> float:
-    """Return McAllester's bound, error + sqrt((KL + log(2 sqrt n/delta))/(2 n)).
-
-    Parameters
-    ----------
-    error, kl, samples, delta
-        As for `seeger`.
-
-    Returns
-    -------
-    float
-        May exceed 1, and is then empty.
-
-    Raises
-    ------
-    ValueError
-        If `error` or `delta` is no probability, `kl` below 0, or `samples` below 1.
-    TypeError
-        If one of them is no number, or `samples` no integer.
-    """
-    n = count("samples", samples)
-    return _share("error", error) + math.sqrt(_complexity(kl, n, delta) / (2.0 * n))
-
-
-def catoni(
-    error: float, kl: float, samples: int, delta: float, grid: Sequence[float] = CATONI
-) -> float:
-    """Return Catoni's bound, the least over a grid of C, which a union bound pays for.
-
-    Parameters
-    ----------
-    error, kl, samples, delta
-        As for `seeger`.
-    grid : sequence of float, optional
-        Values of C, chosen before the data.
-
-    Returns
-    -------
-    float
-        At most 1.
-
-    Raises
-    ------
-    ValueError
-        If `error` or `delta` is no probability, `kl` below 0, `samples` below 1, or `grid` empty or
-        not positive.
-    TypeError
-        If one of them is no number, or `samples` no integer.
-    """
-    q, n = _share("error", error), count("samples", samples)
-    if not len(grid) or not min(positive("grid", C) for C in grid) > 0.0:
-        raise ValueError("grid must hold at least one C")
-    cost = (nonnegative("kl", kl) + math.log(len(grid) / _delta(delta))) / n
-    return min(1.0, *(-math.expm1(-C * q - cost) / -math.expm1(-C) for C in grid))
-
-
-def printed_bound(error: float, rho: float, parameters: int, samples: int, delta: float) -> float:
-    """Return the bound printed in the texts, error + sqrt((2 rho^2 + log(2 p/delta))/n).
-
-    It is no bound: see the module.
-
-    Parameters
-    ----------
-    error : float
-        Training error.
-    rho : float
-        Flatness, S_rho <= rho.
-    parameters, samples : int
-        p and n.
-    delta : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    float
-        What is printed.
-
-    Raises
-    ------
-    ValueError
-        If `error` or `delta` is no probability, `rho` below 0, or `parameters` or `samples` below
-        1.
-    TypeError
-        If one of them is no number, or a count no integer.
-    """
-    p, n = count("parameters", parameters), count("samples", samples)
-    radius = nonnegative("rho", rho)
-    inside = 2.0 * radius * radius + math.log(2.0 * p / _delta(delta))
-    return _share("error", error) + math.sqrt(inside / n)
-
 
 @dataclass(frozen=True, eq=False)
 class GaussianPosterior:
@@ -249,6 +96,13 @@ class GaussianPosterior:
         Orthonormal columns.
     prior_scale : float
         Standard deviation of P.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or a variance or `prior_scale` is not positive and finite.
+    TypeError
+        If they are not real numbers.
     """
 
     mean: Real
@@ -256,6 +110,21 @@ class GaussianPosterior:
     variances: Real
     directions: Real
     prior_scale: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no pair of normal laws: KL would be a NaN."""
+        for name in ("mean", "prior_mean", "variances"):
+            object.__setattr__(self, name, float_array(name, getattr(self, name), ndim=1))
+        p = self.mean.size
+        shapes = (self.prior_mean.shape, self.variances.shape, np.shape(self.directions))
+        if shapes != ((p,), (p,), (p, p)):
+            raise ValueError(
+                f"prior_mean, variances and directions must have the shapes {(p,)}, {(p,)} and "
+                f"{(p, p)}; got {shapes[0]}, {shapes[1]} and {shapes[2]}"
+            )
+        if self.variances.min() <= 0:
+            raise ValueError(f"variances must be positive; got {self.variances.min():g}")
+        positive("prior_scale", self.prior_scale)
 
     @property
     def kl(self) -> float:
@@ -283,6 +152,8 @@ class GaussianPosterior:
 @dataclass(frozen=True, eq=False)
 class PacBayesBounds:
     """Bounds of the error of the posterior, beside what is found on held-out data.
+
+    Made by `rmtland.landscape.pac_bayes.pac_bayes_bounds`.
 
     Parameters
     ----------
@@ -377,7 +248,7 @@ def pac_bayes_bounds(
             "bounds are of the error of a classifier: loss 'logistic' with one output, or "
             f"'cross_entropy'; got {net}"
         )
-    delta = _delta(delta)
+    delta = chance_of_failure(delta)
     point = net.at(theta, x, y)
     here, centre = np.asarray(point.theta), float_array("prior_mean", prior_mean, ndim=1)
     if centre.shape != here.shape:
@@ -446,33 +317,6 @@ def _wrong(net: MLP, point: LossPoint, thetas: Real) -> Logical:
         else:
             found[i] = outputs.argmax(axis=1) != targets.argmax(axis=1)
     return found
-
-
-def _kl(q: float, p: float) -> float:
-    """Return kl(q || p) of Bernoulli laws."""
-    if p >= 1.0:
-        return 0.0 if q >= 1.0 else math.inf
-    first = q * math.log(q / p) if q > 0 else 0.0
-    second = (1.0 - q) * (math.log1p(-q) - math.log1p(-p)) if q < 1.0 else 0.0
-    return first + second
-
-
-def _complexity(kl: float, n: int, delta: float) -> float:
-    return nonnegative("kl", kl) + math.log(2.0 * math.sqrt(n) / _delta(delta))
-
-
-def _share(name: str, value: float) -> float:
-    number = finite(name, value)
-    if not 0.0 <= number <= 1.0:
-        raise ValueError(f"{name} must be between 0 and 1; got {number}")
-    return number
-
-
-def _delta(delta: float) -> float:
-    number = positive("delta", delta)
-    if number >= 1.0:
-        raise ValueError(f"delta must be below 1; got {number}")
-    return number
 
 
 def draw_bounds(ax: Axes, found: Mapping[str, PacBayesBounds]) -> list[Artist]:

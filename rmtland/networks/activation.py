@@ -77,6 +77,11 @@ class Activation:
         everything it multiplies can be skipped.
     curvature_from_slope : callable, optional
         (z, a, f'(z)) -> f''(z), where the slope makes it cheaper.
+
+    Raises
+    ------
+    TypeError
+        If the name is no string, or a function cannot be called.
     """
 
     name: str
@@ -84,6 +89,15 @@ class Activation:
     slope: Callable[[Array, Array], Array]
     curvature: Callable[[Array, Array], Array] | None
     curvature_from_slope: Callable[[Array, Array, Array], Array] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no function here: a network would only find it out later."""
+        if not isinstance(self.name, str):
+            raise TypeError(f"name must be a string; got {self.name!r}")
+        for name in ("value", "slope", "curvature", "curvature_from_slope"):
+            function = getattr(self, name)
+            if not (callable(function) or (function is None and name.startswith("curvature"))):
+                raise TypeError(f"{name} of {self.name!r} must be a function; got {function!r}")
 
     def __repr__(self) -> str:
         """Return the name in place of the functions."""

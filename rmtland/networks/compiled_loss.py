@@ -47,6 +47,8 @@ _DOUBLE = np.empty(0)
 class LossDerivatives(NamedTuple):
     """The loss at some parameters and what was asked for beside it.
 
+    Made by `rmtland.networks.CompiledLoss.derivatives`.
+
     Parameters
     ----------
     loss : float

@@ -61,6 +61,8 @@ _EPS = 2.0**-52
 class GaussianAverages(NamedTuple):
     """Averages over z ~ N(0, v); `error` bounds the absolute error of each, up to rounding.
 
+    Made by `rmtland.networks.gaussian_averages`.
+
     Parameters
     ----------
     square : float

@@ -43,6 +43,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmtland.arguments import choice
 from rmtland.networks.activation import Activation
 from rmtland.networks.gaussian_averages import gaussian_averages
 from rmtland.typing import Real
@@ -62,11 +63,27 @@ class Initialisation:
         (fan_in, fan_out, activation) -> variance of an entry, mean 0.
     entries : {"normal", "uniform", "orthogonal"}
         Their distribution.
+
+    Raises
+    ------
+    TypeError
+        If the name is no string, or the variance no function.
+    ValueError
+        If the distribution is another.
     """
 
     name: str
     variance: Callable[[int, int, str | Activation], float]
     entries: str = "normal"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no scheme here: another word would draw orthogonal matrices."""
+        if not isinstance(self.name, str) or not callable(self.variance):
+            raise TypeError(
+                "an initialisation is a name and a function of fan-in, fan-out and activation; got "
+                f"{self.name!r} and {self.variance!r}"
+            )
+        choice("entries", self.entries, ("normal", "uniform", "orthogonal"))
 
     def draw(
         self,

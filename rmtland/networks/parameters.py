@@ -28,6 +28,8 @@ __all__ = ["ParameterBlock", "effective_weights", "parameter_blocks"]
 class ParameterBlock:
     """One weight matrix or bias vector inside the flat parameter vector.
 
+    Made by `rmtland.networks.MLP`.
+
     Parameters
     ----------
     name : str

@@ -51,6 +51,8 @@ _RARE = 1.2
 class Candidate(NamedTuple):
     """A method that was considered.
 
+    Made by `rmtland.optimizer.advise`.
+
     Parameters
     ----------
     method : Method
@@ -69,6 +71,8 @@ class Candidate(NamedTuple):
 @dataclass(frozen=True)
 class Advice:
     """What to use on these curvatures; prints as a short paragraph.
+
+    Made by `rmtland.optimizer.advise`.
 
     Parameters
     ----------

@@ -49,6 +49,8 @@ KINDS: tuple[type[Method], ...] = (GradientDescent, HeavyBall, Nesterov)
 class CompatibilityTable:
     """Scores of methods on spectra.
 
+    Made by `rmtland.optimizer.compatibility_table`.
+
     Parameters
     ----------
     names : tuple of str

@@ -50,6 +50,8 @@ _ZERO = 1e-12
 class GradientMeasure:
     """Quadratures of the spectral measure of a gradient.
 
+    Made by `rmtland.optimizer.gradient_measure`.
+
     Parameters
     ----------
     gauss : StartMeasure

@@ -66,6 +66,8 @@ _LEAST = 4096
 class HaltingTime:
     """Predicted number of steps to a fall.
 
+    Made by `rmtland.optimizer.halting_time`.
+
     Parameters
     ----------
     method : Method

@@ -72,6 +72,8 @@ _CERTAIN = 4.0
 class IsotropicHalting:
     """Predicted number of steps back to a minimum.
 
+    Made by `rmtland.optimizer.isotropic_halting_time`.
+
     Parameters
     ----------
     method : Method

@@ -58,6 +58,8 @@ __all__ = [
 class Coefficients(NamedTuple):
     """Coefficients of steps 0, 1, ....
 
+    Made by `rmtland.optimizer.Method`.
+
     Parameters
     ----------
     step : ndarray of float, shape (steps,)

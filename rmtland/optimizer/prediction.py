@@ -80,6 +80,8 @@ class GradientNoise:
 class Prediction:
     """Errors that a method is predicted to have, each as a part of the error at the start.
 
+    Made by `rmtland.optimizer.predict`.
+
     Parameters
     ----------
     method : Method

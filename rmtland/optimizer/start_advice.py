@@ -58,6 +58,8 @@ _HALVINGS = 30
 class LossCurve:
     """Loss of a method from a start.
 
+    Made by `rmtland.optimizer.advise_start`.
+
     Parameters
     ----------
     method : Method
@@ -76,6 +78,8 @@ class LossCurve:
 @dataclass(frozen=True)
 class StartAdvice:
     """Which method to use from a point; prints as a short paragraph.
+
+    Made by `rmtland.optimizer.advise_start`.
 
     Parameters
     ----------

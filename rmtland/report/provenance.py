@@ -23,6 +23,8 @@ PACKAGES = ("numpy", "scipy", "numba", "matplotlib", "torch", "jax")
 class Provenance:
     """Where a report comes from.
 
+    Made by `rmtland.report.provenance_of`.
+
     Parameters
     ----------
     command : str

@@ -59,6 +59,8 @@ SIZES = ("quick", "default", "full")
 class Series(NamedTuple):
     """One curve, histogram or set of points of a picture.
 
+    Made by `rmtland.reproduction.PublishedFigure.content`.
+
     Parameters
     ----------
     panel, name : Quantity or str
@@ -79,6 +81,8 @@ class Series(NamedTuple):
 @dataclass(frozen=True)
 class Content:
     """The curves of a picture, the numbers it shows, and a caption that says what they are of.
+
+    Made by `rmtland.reproduction.PublishedFigure.compute`.
 
     Parameters
     ----------

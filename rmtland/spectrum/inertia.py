@@ -37,6 +37,8 @@ __all__ = ["Inertia", "inertia"]
 class Inertia(NamedTuple):
     """Numbers of negative, zero and positive eigenvalues, summed over runs.
 
+    Made by `rmtland.spectrum.inertia`.
+
     Parameters
     ----------
     negative : int

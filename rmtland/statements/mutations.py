@@ -51,6 +51,8 @@ MUTATIONS: dict[str, Callable[[Values], Values]] = {
 class MutationOutcome:
     """What became of the mutants of one statement.
 
+    Made by `rmtland.statements.mutation_test`.
+
     Parameters
     ----------
     id : str

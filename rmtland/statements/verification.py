@@ -35,6 +35,8 @@ MORE = 10
 class Finding:
     """What a run says of a statement.
 
+    Made by `rmtland.statements.verify` and `rmtland.statements.verify_statement`.
+
     Parameters
     ----------
     id : str

@@ -53,6 +53,8 @@ MAX_TASKS = 1_000_000
 class Key(NamedTuple):
     """What names a result: canonical parameters, root and replicate.
 
+    Made by `rmtland.sweep.Grid`.
+
     Parameters
     ----------
     text : str

@@ -24,6 +24,8 @@ class StoreError(ValueError):
 class Counts(NamedTuple):
     """Numbers of tasks that are done, that failed, and that are still to be computed.
 
+    Made by `rmtland.sweep.Store.status`.
+
     Parameters
     ----------
     done : int
@@ -42,6 +44,8 @@ class Counts(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Result:
     """One result.
+
+    Made by `rmtland.sweep.Store.results`.
 
     Parameters
     ----------
@@ -72,6 +76,8 @@ class Result:
 @dataclass(frozen=True)
 class Failure:
     """The last error of a task that failed, and its traceback as text.
+
+    Made by `rmtland.sweep.Store.failures`.
 
     Parameters
     ----------

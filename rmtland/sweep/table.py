@@ -42,6 +42,8 @@ __all__ = ["Mean", "Results"]
 class Mean(NamedTuple):
     """Mean of a result over the replicates of a point, and its standard error.
 
+    Made by `rmtland.sweep.Results.means`.
+
     Parameters
     ----------
     parameters : dict of str to values
@@ -63,6 +65,8 @@ class Mean(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Results:
     """The results in a store: all of them, or those of a grid.
+
+    Made by `rmtland.sweep.run`.
 
     Parameters
     ----------

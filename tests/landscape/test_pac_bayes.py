@@ -126,3 +126,27 @@ def test_bad_input_is_refused():
     logistic = MLP((4, 1), loss="logistic")
     with pytest.raises(ValueError, match="prior_mean must have 4 entries"):
         pac_bayes_bounds(logistic, np.zeros(4), np.zeros(3), x, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variances": [1.0, 0.0]}, "variances must be positive; got 0"),
+        ({"variances": [1.0]}, r"must have the shapes \(2,\), \(2,\) and \(2, 2\); got .* \(1,\)"),
+        ({"directions": np.eye(3)}, r"got \(2,\), \(2,\) and \(3, 3\)"),
+        ({"mean": [np.nan, 0.0]}, "mean holds 1 NaN"),
+        ({"prior_scale": 0.0}, "prior_scale must be a positive finite number"),
+    ],
+)
+def test_no_posterior_has_a_divergence_that_is_no_number(change, message):
+    parts = {
+        "mean": [0.0, 1.0],
+        "prior_mean": [0.0, 0.0],
+        "variances": [0.5, 0.25],
+        "directions": np.eye(2),
+        "prior_scale": 1.0,
+    }
+    exact = 0.5 * (0.5 + 0.25 - 2 - np.log(0.5 * 0.25) + 1)
+    assert GaussianPosterior(**parts).kl == pytest.approx(exact, rel=1e-12)
+    with pytest.raises(ValueError, match=message):
+        GaussianPosterior(**parts | change)

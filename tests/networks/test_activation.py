@@ -13,6 +13,7 @@ from rmtland.networks import (
     INITIALISATIONS,
     MLP,
     Activation,
+    Initialisation,
     gaussian_averages,
     leaky_relu,
 )
@@ -174,3 +175,24 @@ def test_the_critical_scheme_keeps_gradients():
     slope = 1 - np.tanh(rng.standard_normal(n)) ** 2
     delta = rng.standard_normal(n)
     assert ((slope * (weight.T @ delta)) ** 2).mean() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ((3, np.sin, np.cos, None), "name must be a string; got 3"),
+        (("sine", np.sin, None, None), "slope of 'sine' must be a function; got None"),
+        (("sine", np.sin, np.cos, 0.0), "curvature of 'sine' must be a function; got 0.0"),
+    ],
+)
+def test_an_activation_is_made_of_functions(parts, message):
+    with pytest.raises(TypeError, match=message):
+        Activation(*parts)
+
+
+def test_an_initialisation_has_a_variance_and_known_entries():
+    """Other entries were drawn as orthogonal ones."""
+    with pytest.raises(ValueError, match="unknown entries 'Normal'; choose one of normal, uniform"):
+        Initialisation("mine", lambda fan_in, fan_out, f: 1.0, entries="Normal")
+    with pytest.raises(TypeError, match=r"a name and a function of fan-in, .* got 'mine' and 1.0"):
+        Initialisation("mine", 1.0)

@@ -49,6 +49,8 @@ __all__ = ["MatrixDysonLaw", "block_gaussian", "kronecker_gaussian"]
 class MatrixDysonLaw(ResolventLaw):
     """The law whose Stieltjes transform is <P M> / <P> of a matrix Dyson equation.
 
+    Made by `rmtland.free.block_gaussian` and `rmtland.free.kronecker_gaussian`.
+
     Parameters
     ----------
     equation : MatrixDyson

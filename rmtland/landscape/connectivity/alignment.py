@@ -62,6 +62,9 @@ EVEN = ("quadratic",)
 class Alignment:
     """A network moved next to another by its symmetries.
 
+    Made by `rmtland.landscape.connectivity.align` and
+    `rmtland.landscape.connectivity.lower_barrier`.
+
     Parameters
     ----------
     theta : ndarray, shape (p,)

@@ -68,6 +68,8 @@ _LOOK = 20
 class RelaxedPath:
     """The best path that a relaxation passed through.
 
+    Made by `rmtland.landscape.connectivity.relaxed_path`.
+
     Parameters
     ----------
     images : ndarray, shape (k + 1, p)

@@ -43,6 +43,8 @@ __all__ = ["Connection", "PairStatistics", "connect", "pair_statistics"]
 class Connection:
     """Two minima and the paths between them.
 
+    Made by `rmtland.landscape.connectivity.connect`.
+
     Parameters
     ----------
     profiles : dict of str to PathProfile
@@ -65,6 +67,8 @@ class Connection:
 @dataclass(frozen=True)
 class PairStatistics:
     """Barriers of one kind of path over several pairs.
+
+    Made by `rmtland.landscape.connectivity.pair_statistics`.
 
     Parameters
     ----------

@@ -50,6 +50,8 @@ _EXACT = 600
 class PathProfile:
     """The loss along a curve.
 
+    Made by `rmtland.landscape.connectivity.profile`.
+
     Parameters
     ----------
     t : ndarray, shape (k,)

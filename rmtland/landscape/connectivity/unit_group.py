@@ -30,6 +30,8 @@ __all__ = ["Place", "UnitGroup"]
 class Place(NamedTuple):
     """Where the units of a layer stand in one array of parameters.
 
+    Made by `rmtland.landscape.connectivity.unit_groups`.
+
     Parameters
     ----------
     where : slice
@@ -51,6 +53,8 @@ class Place(NamedTuple):
 @dataclass(frozen=True)
 class UnitGroup:
     """The units of one hidden layer, and all their places.
+
+    Made by `rmtland.landscape.connectivity.unit_groups`.
 
     Parameters
     ----------

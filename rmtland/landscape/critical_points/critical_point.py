@@ -71,6 +71,8 @@ CRITICAL, ESCAPE, ZERO = 1e-10, 10.0, 1e-9
 class CriticalPoint:
     """A point where a search ended.
 
+    Made by `rmtland.landscape.critical_points.find_critical_points`.
+
     Parameters
     ----------
     theta : ndarray, shape (p,)

@@ -64,6 +64,8 @@ CONVERGED, FARTHEST = 1e-11, 0.2
 class DecayBranch:
     """A branch of critical points, from its first weight decay down.
 
+    Made by `rmtland.landscape.critical_points.follow_weight_decay`.
+
     Parameters
     ----------
     decays, energies, norms : ndarray, shape (k,)

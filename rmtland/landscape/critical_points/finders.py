@@ -66,6 +66,8 @@ __all__ = [
 class Walk:
     """Where a finder ended.
 
+    Made by `rmtland.landscape.critical_points.Finder.find`.
+
     Parameters
     ----------
     theta : ndarray, shape (p,)

@@ -43,6 +43,8 @@ RESIDUAL, CO_RESIDUAL, CUT = 0.9, 5e-4, 1e-6
 class Flatness(NamedTuple):
     r"""Numbers that tell gradient-flat points; 0 where the gradient is 0.
 
+    Made by `rmtland.landscape.critical_points.flatness`.
+
     Parameters
     ----------
     residual : float

@@ -50,6 +50,8 @@ HOMOGENEOUS = {"linear": 1, "relu": 1, "quadratic": 2}
 class NullDirections(NamedTuple):
     """Numbers of zero eigenvalues of a Hessian, by cause.
 
+    Made by `rmtland.landscape.critical_points.null_directions`.
+
     Parameters
     ----------
     symmetry : int

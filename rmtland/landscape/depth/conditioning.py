@@ -52,6 +52,8 @@ MEASURES = ("jacobian", "spread", "gauss_newton")
 class Growth(NamedTuple):
     """How a condition number grows with depth.
 
+    Made by `rmtland.landscape.depth.DepthScan.growth`.
+
     Parameters
     ----------
     rate : Exponent
@@ -73,6 +75,8 @@ class Growth(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class DepthScan:
     """Condition numbers at several depths.
+
+    Made by `rmtland.landscape.depth.depth_scan`.
 
     Parameters
     ----------

@@ -57,6 +57,8 @@ Level: TypeAlias = float | Fraction
 class Basin(NamedTuple):
     """One basin of the landscape.
 
+    Made by `rmtland.landscape.level_sets.merge_tree`.
+
     Parameters
     ----------
     minimum : int
@@ -84,6 +86,9 @@ class Basin(NamedTuple):
 @dataclass(frozen=True)
 class MergeTree:
     """The basins of numbers on a grid or graph.
+
+    Made by `rmtland.landscape.level_sets.merge_tree` and
+    `rmtland.landscape.level_sets.graph_merge_tree`.
 
     Parameters
     ----------

@@ -54,6 +54,8 @@ __all__ = ["TheoremCase", "ValleyHeights", "theorem_cases", "valley_heights"]
 class TheoremCase:
     """Networks of one kind, of several widths, on the same random data.
 
+    Made by `rmtland.landscape.level_sets.theorem_cases`.
+
     Parameters
     ----------
     name : str

@@ -30,6 +30,8 @@ __all__ = ["Exponent", "fit_exponent"]
 class Exponent:
     """An exponent with its interval.
 
+    Made by `rmtland.landscape.linearisation.fit_exponent`.
+
     Parameters
     ----------
     value : float

@@ -65,6 +65,8 @@ _TOLERANCE = 1e-6
 class GaussNewtonStep(NamedTuple):
     """The minimum-norm step to the minimum of a linearised loss.
 
+    Made by `rmtland.landscape.linearisation.LinearisedLoss.gauss_newton`.
+
     Parameters
     ----------
     step : ndarray, shape (p,)
@@ -90,6 +92,10 @@ class GaussNewtonStep(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class LinearisedLoss:
     """Half the mean squared error of a model that is linear in its parameters.
+
+    Made by `rmtland.landscape.linearisation.linearise`,
+    `rmtland.landscape.linearisation.linearise_torch` and
+    `rmtland.landscape.linearisation.LinearisedLoss.of_jacobian`.
 
     Parameters
     ----------

@@ -50,6 +50,8 @@ _FINITE_GROWTH = 100.0
 class DescentComparison:
     """Losses of a network and of its linearisation under the same gradient descent.
 
+    Made by `rmtland.landscape.linearisation.compare_descent`.
+
     Parameters
     ----------
     net : MLP

@@ -64,6 +64,9 @@ QUANTITIES: dict[str, Callable[[DescentComparison], float]] = {
 class Scaling:
     """Runs over several sizes, with the exponent of each quantity.
 
+    Made by `rmtland.landscape.linearisation.width_scaling` and
+    `rmtland.landscape.linearisation.output_scaling`.
+
     Parameters
     ----------
     variable : str

@@ -58,6 +58,8 @@ _SMALLEST = 1e-4  # of the first step
 class ManifoldWalk:
     """Points of a walk at zero loss.
 
+    Made by `rmtland.landscape.manifold.walk_along`.
+
     Parameters
     ----------
     points : tuple of Minimiser

@@ -67,6 +67,8 @@ _RANK = 1e-9
 class AddedUnit:
     """What was measured at one minimum; slopes are in the unit of S, all predicted equal.
 
+    Made by `rmtland.landscape.minimisers.measure_added_unit`.
+
     Parameters
     ----------
     phi : float

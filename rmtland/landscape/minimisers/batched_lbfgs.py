@@ -50,6 +50,9 @@ _ARMIJO = 1e-4
 class BatchMinimum:
     """Where each start ended.
 
+    Made by `rmtland.landscape.minimisers.minimise_batch` and
+    `rmtland.landscape.minimisers.minimised_networks`.
+
     Parameters
     ----------
     x : ndarray, shape (starts, p)

@@ -62,6 +62,8 @@ __all__ = ["UnitSlopes", "unit_slopes"]
 class UnitSlopes:
     """Local maxima of one unit's share.
 
+    Made by `rmtland.landscape.minimisers.unit_slopes`.
+
     Parameters
     ----------
     slopes : ndarray, shape (starts,)

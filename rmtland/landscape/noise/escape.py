@@ -47,6 +47,8 @@ __all__ = ["EscapeRun", "simulate_escape"]
 class EscapeRun(NamedTuple):
     """Mean squared distances of chains from a saddle, step by step.
 
+    Made by `rmtland.landscape.noise.simulate_escape`.
+
     Parameters
     ----------
     variances : ndarray, shape (s + 1, k)

@@ -57,6 +57,8 @@ SAMPLINGS = ("with", "without", "reshuffling")
 class Alignment(NamedTuple):
     """How the noise lies to the Hessian.
 
+    Made by `rmtland.landscape.noise.GradientNoise.alignment`.
+
     Parameters
     ----------
     cosine : float
@@ -111,6 +113,8 @@ def noise_factor(samples: int, batch_size: int, sampling: str) -> float:
 @dataclass(frozen=True, eq=False)
 class GradientNoise:
     """Covariance of the gradients of single samples about their mean.
+
+    Made by `rmtland.landscape.noise.GradientNoise.of`.
 
     Parameters
     ----------

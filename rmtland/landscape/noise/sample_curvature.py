@@ -42,6 +42,8 @@ _LARGEST = 2**26
 class SampleCurvature:
     """The Hessians of the losses of single samples, or factors of them.
 
+    Made by `rmtland.landscape.noise.SampleCurvature.of`.
+
     Parameters
     ----------
     matrices : ndarray, shape (m, p, p) or (m, p, k)

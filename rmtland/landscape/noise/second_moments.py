@@ -40,6 +40,8 @@ __all__ = [
 class StationaryCovariance(NamedTuple):
     """Covariance of the parameters in the long run.
 
+    Made by `rmtland.landscape.noise.NoisyDescent.stationary`.
+
     Parameters
     ----------
     covariance : ndarray, shape (k, k)

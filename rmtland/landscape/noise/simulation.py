@@ -53,6 +53,8 @@ __all__ = ["SgdChains", "Simulation", "chain_gradients", "simulate_sgd"]
 class Simulation:
     """Variances of simulated SGD, with their errors.
 
+    Made by `rmtland.landscape.noise.simulate_sgd`.
+
     Parameters
     ----------
     variances : ndarray, shape (k,)

@@ -84,6 +84,9 @@ _SILENT = 1e-20
 class NoisyDescent:
     """SGD with a constant step size on a quadratic loss, in the eigenbasis of its Hessian.
 
+    Made by `rmtland.landscape.noise.NoisyDescent.of` and
+    `rmtland.landscape.noise.NoisyDescent.of_matrices`.
+
     Parameters
     ----------
     curvatures : ndarray, shape (p,)

@@ -38,6 +38,8 @@ __all__ = ["StreamedAlignment", "StreamedNoise"]
 class StreamedAlignment(NamedTuple):
     """Estimates of how the noise lies to the Hessian, with standard errors.
 
+    Made by `rmtland.landscape.noise.StreamedNoise.alignment`.
+
     Parameters
     ----------
     product : float

@@ -64,6 +64,8 @@ EXACT_SIZE = 2500
 class BallSharpness:
     """The rise of the loss in a ball.
 
+    Made by `rmtland.landscape.sharpness.ball_sharpness`.
+
     Parameters
     ----------
     rho : float

@@ -79,6 +79,8 @@ class Bracketed(NamedTuple):
 class Curvature:
     """The Hessian at a point in a few numbers.
 
+    Made by `rmtland.landscape.sharpness.curvature`.
+
     Parameters
     ----------
     size : int

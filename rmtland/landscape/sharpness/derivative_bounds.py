@@ -110,6 +110,8 @@ class UnboundedDerivatives(ValueError):
 class DerivativeBounds(NamedTuple):
     """What holds in the whole ball; infinite where nothing does.
 
+    Made by `rmtland.landscape.sharpness.derivative_bounds`.
+
     Parameters
     ----------
     radius : float

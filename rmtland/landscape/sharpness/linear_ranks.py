@@ -50,6 +50,9 @@ __all__ = ["LinearRanks", "generic_ranks", "linear_ranks", "numerical_rank"]
 class LinearRanks(NamedTuple):
     """Ranks of the parts of a Hessian.
 
+    Made by `rmtland.landscape.sharpness.generic_ranks` and
+    `rmtland.landscape.sharpness.linear_ranks`.
+
     Parameters
     ----------
     gauss_newton, residual, total : int

@@ -44,6 +44,8 @@ _AT_ONCE = 512
 class LineSlice:
     """The loss along a line.
 
+    Made by `rmtland.landscape.slices.line_slice`.
+
     Parameters
     ----------
     coordinates : ndarray, shape (k,)
@@ -62,6 +64,8 @@ class LineSlice:
 @dataclass(frozen=True, eq=False)
 class PlaneSlice:
     """The loss on a grid of a plane.
+
+    Made by `rmtland.landscape.slices.plane_slice`.
 
     Parameters
     ----------

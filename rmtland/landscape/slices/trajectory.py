@@ -47,6 +47,8 @@ __all__ = ["TrajectoryPlane", "record_trajectory", "trajectory_plane"]
 class TrajectoryPlane:
     """The leading directions of a trajectory.
 
+    Made by `rmtland.landscape.slices.trajectory_plane`.
+
     Parameters
     ----------
     origin : ndarray, shape (p,)

@@ -33,6 +33,8 @@ _TINY = 0.004  # seconds of a determinant of pairs, however small
 class Cost(NamedTuple):
     """What a computation will take, estimated beforehand.
 
+    Made by `rmtland.models.DysonHessian.cost`.
+
     Parameters
     ----------
     seconds : float

@@ -40,6 +40,8 @@ __all__ = ["AveragedDensity", "averaged_over_curvature"]
 class AveragedDensity(NamedTuple):
     """A density averaged over draws of the curvature term.
 
+    Made by `rmtland.models.dyson.averaged_over_curvature`.
+
     Parameters
     ----------
     mean : ndarray

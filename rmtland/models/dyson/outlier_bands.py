@@ -78,6 +78,8 @@ class HessianLaw(Protocol):
 class OutlierBand:
     """Eigenvalues between two gaps, away from the bulk.
 
+    Made by `rmtland.models.outliers`.
+
     Parameters
     ----------
     lower, upper : float

@@ -72,6 +72,8 @@ _CELLS = (80, 160, 320)
 class Slope:
     """A slope and a bound of its error.
 
+    Made by `rmtland.models.minimisers.UnitField`.
+
     Parameters
     ----------
     value : float

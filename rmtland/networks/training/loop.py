@@ -59,6 +59,8 @@ __all__ = ["METHODS", "TrainResult", "train"]
 class TrainResult:
     """Where training ended.
 
+    Made by `rmtland.networks.train`.
+
     Parameters
     ----------
     theta : array, shape (p,)

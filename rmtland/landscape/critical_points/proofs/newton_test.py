@@ -75,6 +75,8 @@ REFINEMENTS = 3
 class Proof:
     """A critical point that is there, and how many directions lead down from it.
 
+    Made by `rmtland.landscape.critical_points.prove`.
+
     Parameters
     ----------
     theta : ndarray, shape (p,)
@@ -102,6 +104,8 @@ class Proof:
 @dataclass(frozen=True)
 class Unproved:
     """Why nothing is proved.
+
+    Made by `rmtland.landscape.critical_points.prove`.
 
     Parameters
     ----------
