@@ -48,7 +48,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import betainc, kolmogi, ndtri
-from scipy.stats import kstwo
 
 from rmtland.estimate.radau import Split
 from rmtland.typing import ArrayLike, Real
@@ -163,6 +162,8 @@ def kolmogorov_quantile(draws: float, confidence: float) -> float:
         Quantile of Kolmogorov's statistic; by its limit law beyond 1000 draws.
     """
     if draws < 1000:
+        from scipy.stats import kstwo  # scipy.stats loads at first use
+
         return float(kstwo.ppf(confidence, max(1, int(draws))))
     return float(kolmogi(1 - confidence) / np.sqrt(draws))
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
 
 from rmtland.typing import Real
 
@@ -98,5 +97,7 @@ def mean_interval(values: Real) -> Known:
     n = len(values)
     if n < 2:
         return Known(float(np.mean(values)), float("inf"))
+    from scipy.stats import t as student  # scipy.stats loads at first use
+
     spread = float(np.std(values, ddof=1)) / n**0.5
     return Known(float(np.mean(values)), float(student.ppf(0.975, n - 1)) * spread)

@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 from rmtland.arguments import count, float_array
 from rmtland.landscape.connectivity.alignment import Alignment, align
@@ -98,6 +97,8 @@ class PairStatistics:
         """95 % interval of the mean, by Student's quantile."""
         if len(self.barriers) < 2:
             return (math.nan, math.nan)
+        from scipy.stats import t as student  # scipy.stats loads at first use
+
         half = float(student.ppf(0.975, len(self.barriers) - 1)) * self.standard_error
         return (self.mean - half, self.mean + half)
 

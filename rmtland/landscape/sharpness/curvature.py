@@ -41,7 +41,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
 
 from rmtland.arguments import count, float_array, nonnegative, positive
 from rmtland.estimate import (
@@ -240,6 +239,8 @@ def _estimated(
     rules = [gauss(tridiagonal) for tridiagonal in found.tridiagonals]
     kept = [(np.maximum(nodes, 0.0), weights) for nodes, weights in rules]
     dimensions = size * np.array([(w * (n / (n + z))).sum() for n, w in kept])
+    from scipy.stats import t as student  # scipy.stats loads at first use
+
     spread = float(student.ppf(0.975, probes - 1) * dimensions.std(ddof=1) / math.sqrt(probes))
     mean = float(dimensions.mean())
     # between two Ritz values lies an eigenvalue: the second one above zero is a bound

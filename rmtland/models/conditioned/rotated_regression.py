@@ -33,7 +33,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy import stats
 
 from rmtland.typing import Real
 
@@ -122,6 +121,8 @@ def _split(columns: Real) -> tuple[Real, Real]:
 
 def _rotation(spaces: tuple[Real, Real], generator: np.random.Generator) -> Real:
     """Haar orthogonal on each of two spaces."""
+    from scipy.stats import ortho_group  # scipy.stats loads at first use
+
     parts = []
     for space in spaces:
         n = space.shape[1]
@@ -130,7 +131,7 @@ def _rotation(spaces: tuple[Real, Real], generator: np.random.Generator) -> Real
         turn = (
             np.sign(generator.normal()) * np.eye(1)
             if n == 1
-            else stats.ortho_group.rvs(n, random_state=generator)
+            else ortho_group.rvs(n, random_state=generator)
         )
         parts.append(space @ turn @ space.T)
     return np.asarray(np.sum(parts, axis=0))

@@ -43,7 +43,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import norm, qmc
 
 from rmtland.arguments import count, nonnegative, positive
 from rmtland.laws import Discrete, Law, mixture
@@ -125,6 +124,8 @@ class SoftmaxHessian(SampledModel):
     @cached_property
     def _drawn_curvatures(self) -> Real:
         """Eigenvalues of S, but one of zero, at points of a Sobol sequence."""
+        from scipy.stats import norm, qmc  # scipy.stats loads at first use
+
         points = round(math.log2(_VALUES / self.classes))
         sequence = qmc.Sobol(self.classes, rng=np.random.default_rng(2021))
         drawn = sequence.random_base2(min(max(points, _LOG_POINTS[0]), _LOG_POINTS[1]))
