@@ -147,6 +147,12 @@ def _fields_left_out(app, what, name, obj, skip, options):
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+def _symbols_kept(app, what, name, obj, options, lines):
+    """Keep a description that is one symbol (`n.`), and initials, from becoming lists."""
+    alone = re.compile(r"^(\s+)(?=(?:[A-Za-z]|[ivxlcdm]+)\.$)|^(\s*\.\. \[[^]]+\] )(?=[A-Z]\. )")
+    lines[:] = [alone.sub(lambda found: found[0] + "\\", line) for line in lines]
+
+
 def _members_listed(app, what, name, obj, options, lines):
     """List the members of an enumeration with their values: they have no pages of their own."""
     if what == "class" and isinstance(obj, type) and issubclass(obj, enum.Enum):
@@ -158,6 +164,7 @@ def _members_listed(app, what, name, obj, options, lines):
 def setup(app):
     app.connect("source-read", _objects_linked)
     app.connect("autodoc-skip-member", _fields_left_out)
-    app.connect("autodoc-process-docstring", _members_listed, priority=900)  # after numpydoc
+    app.connect("autodoc-process-docstring", _symbols_kept, priority=900)  # after numpydoc
+    app.connect("autodoc-process-docstring", _members_listed, priority=900)
     app.connect("source-read", _indexed_once)
     app.connect("source-read", subject_index.entries_added)

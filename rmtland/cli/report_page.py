@@ -62,6 +62,7 @@ class ReportPage:
         part = self._parts[-1]
         if not part.title:
             part.title, _, words = words.partition("\n")
+            part.title = part.title.rstrip(" ,")
         if words:
             part.sections.append(Text(words, stressed=stressed))
 
