@@ -126,7 +126,7 @@ def test_tables_are_those_that_are_printed(tmp_path):
     table.add_column(Text("KS"))
     table.add_row("one\nlaw", Text("0.1"))
     table.add_row("another", None)
-    page.text("Title\nfirst line")
+    page.text("Title,\nfirst line")
     page.table(table)
     page.write({"stages": [{"seed": True}, {"inner": {"seed": 7}}]})
     text = visible((tmp_path / "a.html").read_text("utf-8"))
