@@ -17,6 +17,7 @@ ValueError: values.csv is a table with 2 columns; give the column of the eigenva
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from pathlib import PurePath
@@ -190,6 +191,9 @@ def _numbers(text: str, source: str) -> list[float]:
                 f"eigenvalues {', '.join(doubtful.split(','))[:40]}: write numbers without marks "
                 "of thousands and with a decimal point, one a line"
             )
+    if pieces and not (head or doubtful) and len(pieces) == len(lines):  # one a line
+        with contextlib.suppress(ValueError):  # the line that is no number is named below
+            return [float(piece) for piece in pieces]
     rows: list[list[float]] = []
     named = 0
     for number, line in enumerate(lines):
