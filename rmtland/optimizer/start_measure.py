@@ -275,9 +275,11 @@ def start_measure(source: Source, *, degree: int, extrapolate: bool = False) -> 
                     f"{exact}; {degree} are needed: measure with more steps or predict fewer"
                 )
     else:
+        rows = isinstance(source, np.ndarray | list | tuple)
         raise TypeError(
             "curvatures come from a Law, a model with a law, a Spectrum or a StartMeasure; got "
             f"{type(source).__name__}"
+            + (": of eigenvalues take Spectrum(eigenvalues)" if rows else "")
         )
     keep = weights > 0
     nodes, weights = nodes[keep], weights[keep]

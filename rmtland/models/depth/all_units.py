@@ -34,6 +34,7 @@ A quarter as many units as samples: kinds of units would have bands of their own
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -57,7 +58,9 @@ _TOLERANCE, _ROUNDED = 1e-11, 1e-9
 _ITERATIONS, _NEWTON = 200, 20
 ROUNDING = 1e-9
 """Mass that counts as none, and error of a distribution function before it is tabulated."""
-_GRID, _MOST, _GOAL = 40, 1200, 4e-5
+_GRID, _MOST = 40, 1200
+_GOAL, _NARROW = 4e-5, 1e-7
+"""What cells are to be off by; relative width of those that rounding, or an atom, moves."""
 _DECADES, _ABOVE, _PARTS, _ROUNDS = 8, 3, 16, 3
 _CHECKED = 40
 _GAP, _TRACE = 1.3, 1e-15
@@ -96,21 +99,26 @@ def all_units_law(network: WideNetwork) -> TabulatedLaw:
     inner = inner[(np.diff(inner, prepend=low) > 1e-6 * inner) & (inner < (1 - 1e-6) * high)]
     places = np.concatenate([[least, low], inner, [high, most]])
     levels = np.concatenate([[atom], all_units_cdf(network, places[1:-1]), [1.0]])
-    off = np.full(places.size - 1, np.inf)  # of a cell, in its middle
+    off = np.full(places.size - 1, np.inf)  # of a cell, or of its double, in its middle
     off[[0, -1]] = 0.0
-    while (chosen := np.flatnonzero(off > _GOAL)).size:
-        if places.size + chosen.size > _MOST:
-            raise ConvergenceError(
-                f"the distribution function of {network} is not tabulated to {_GOAL:g} by "
-                f"{places.size} points"
-            )
+    divided = off > _GOAL
+    while (chosen := np.flatnonzero(divided)).size and places.size + chosen.size <= _MOST:
         middle = (places[chosen] + places[chosen + 1]) / 2
         found = all_units_cdf(network, middle)
         seen = np.abs(found - (levels[chosen] + levels[chosen + 1]) / 2)
-        off[chosen] = np.where(seen > _GOAL, np.inf, seen)  # halves are better than the whole
+        wide = places[chosen + 1] - places[chosen] > _NARROW * places[chosen]
+        off[chosen], divided[chosen] = seen, (seen > _GOAL) & wide  # halves are better than it
         off = np.insert(off, chosen + 1, off[chosen])
+        divided = np.insert(divided, chosen + 1, divided[chosen])
         places = np.insert(places, chosen + 1, middle)
         levels = np.insert(levels, chosen + 1, found)
+    if off.max() > _GOAL:
+        raise ConvergenceError(
+            f"the distribution function of {network} is tabulated to {off.max():.1g} by "
+            f"{places.size} points, and {_GOAL:g} is wanted: it is not known well enough where "
+            "layers of few units, or nearly linear ones, spread eigenvalues over many scales; "
+            "take wider layers"
+        )
     rising = np.minimum(np.maximum.accumulate(levels), 1.0)
     masses = _with_gaps(network, places, rising)
     some = places[1:-1][:: max(1, places.size // _CHECKED)]
@@ -150,7 +158,10 @@ def _with_gaps(network: WideNetwork, places: Real, levels: Real) -> Real:
 
 def _ends(network: WideNetwork, scale: float, atom: float) -> list[tuple[float, float]]:
     """Brackets of the places below and above which there is a mass of 1e-9."""
-    points = scale * np.logspace(-_DECADES, _ABOVE, 2 * (_DECADES + _ABOVE) + 1)
+    # The upper end of a product is at most that of its factors, large for layers of few units.
+    tops = [2 * math.log10(1 + (network.samples / n) ** 0.5) for n in network.hidden[:-1]]
+    decades = max(_ABOVE, math.ceil(sum(tops)))
+    points = scale * np.logspace(-_DECADES, decades, 2 * (_DECADES + decades) + 1)
     levels = all_units_cdf(network, points)
     first = int((levels - atom > ROUNDING).argmax())
     last = int((1 - levels <= ROUNDING).argmax())

@@ -12,6 +12,7 @@ from rmtland.models.depth import conjugate_kernel, unit_offsets
 from rmtland.models.depth.all_units import _step, all_units_cdf, all_units_law
 from rmtland.models.depth.unit_offsets import TooVariousOffsets, offset_layers
 from rmtland.networks.activation import activation as named_activation
+from rmtland.solution import ConvergenceError
 
 RELU = {"activation": "relu", "weight_variance": 2.0}
 BIASED = {"activation": "tanh", "weight_variance": 1.5, "bias_variance": 0.5}
@@ -212,6 +213,14 @@ def test_deep_networks_take_all_units_where_kinds_are_too_few():
     plain = ConjugateKernel(1.5, (2.0,) * 5, 1.0)
     x = plain.law.hull[1] * np.array([0.02, 0.1, 0.5])
     assert all_units_cdf(nearly, x) == pytest.approx(plain.law.cdf(x), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_what_is_not_tabulated_says_what_spreads_the_scales():
+    """One unit for a thousand samples: a few eigenvalues are a thousand times the others."""
+    model = ConjugateKernel(1.0, (1e-3, 1e3), 1.0, activation="tanh", bias_variance=0.1)
+    with pytest.raises(ConvergenceError, match="take wider layers"):
+        _ = model.law
 
 
 def deep(layers):
