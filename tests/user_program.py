@@ -12,10 +12,12 @@ from rmtland import (
     MarchenkoPastur,
     Semicircle,
     Spectrum,
+    Wigner,
     WishartPlusWigner,
     compare,
     fit,
     free_sum,
+    spectral_density,
 )
 from rmtland.laws import Law
 from rmtland.networks import Dataset, TrainResult, digits, train
@@ -40,6 +42,7 @@ assert_type(compare(spectrum, mixed), Comparison)
 assert_type(compare(spectrum, mixed).kolmogorov, float)
 assert_type(fit(spectrum, WishartPlusWigner), Fit[WishartPlusWigner])
 assert_type(page(Report("A title", (Text("words"),))), str)
+assert_type(spectral_density(net.at(net.init(rng=1), data.x, data.y).operator(), rng=0), Spectrum)
 assert_type(rmtland.__version__, str)
 
 
@@ -47,6 +50,8 @@ def wrong() -> None:
     """Never called: a checker that knew no types would have nothing to ignore here."""
     ends(spectrum)  # type: ignore[arg-type]
     MLP((16, 4, 16), activation=3)  # type: ignore[arg-type]
+    spectral_density(object())  # type: ignore[arg-type]
+    Wigner(1.0).sample(4, xp="numpy")  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
