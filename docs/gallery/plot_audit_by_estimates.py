@@ -14,8 +14,8 @@ from rmtland.audit import audit_hessian
 from rmtland.audit.drawing import draw_densities, draw_misfits
 from rmtland.networks import MLP, gaussian
 
-data = gaussian(200, 40, rng=0)
-net = MLP((40, 40, 40))
+data = gaussian(120, 24, rng=0)
+net = MLP((24, 24, 24))
 point = net.at(net.init(rng=1), data.x, data.y)
 audit = audit_hessian(point, method="estimate", rng=0)
 for result in audit.levels:
@@ -24,5 +24,5 @@ for result in audit.levels:
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 draw_densities(left, audit, bins=70)
-left.legend(fontsize=7, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+left.legend(fontsize=7, frameon=False, ncols=2, loc="upper left", bbox_to_anchor=(-0.2, -0.18))
 draw_misfits(right, audit)
