@@ -85,6 +85,8 @@ def weight_matrices(
         if (place := _place(array)) in seen:
             continue
         seen.add(place)
+        if np.ma.is_masked(array):
+            raise ValueError(f"the weights {name} mask values, and a mask is not kept: fill them")
         given = np.asarray(_detached(array))
         if given.dtype.kind not in "fiuc":
             continue
@@ -102,7 +104,11 @@ def weight_matrices(
             raise ValueError(f"the weights {name} hold NaN or infinite values")
         found[name] = matrix
     if not found:
-        raise ValueError(f"the model has no weight matrix of at least {least} rows and columns")
+        inner = [str(name) for name, value in arrays if isinstance(value, Mapping)]
+        remedy = f"; {inner[0]!r} is a mapping itself: give one of name to array" if inner else ""
+        raise ValueError(
+            f"the model has no weight matrix of at least {least} rows and columns{remedy}"
+        )
     return found
 
 

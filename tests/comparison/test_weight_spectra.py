@@ -282,3 +282,18 @@ def test_refused():
         spectra_of_weights(noise(9, 9))["x"]
     with pytest.raises(ValueError, match="at least 10 different positive"):
         power_tail([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("rest", [np.zeros((10, 40)), noise(10, 40)])
+def test_half_of_the_rows_zero_or_repeated(rest):
+    """Repeated rows made ten spikes above chance, zero ones a division by zero."""
+    with pytest.raises(ValueError, match="half of the singular values are zero"):
+        spectra_of_weights(np.concatenate([noise(10, 40), rest]), goodness=0, rng=0)
+
+
+def test_masks_and_mappings_of_mappings_are_no_weights():
+    weights = np.ma.masked_greater(noise(9, 20), 1.0)
+    with pytest.raises(ValueError, match="a mask is not kept"):
+        weight_matrices({"a": weights})
+    with pytest.raises(ValueError, match="'params' is a mapping itself"):
+        weight_matrices({"params": {"kernel": noise(9, 20)}})
