@@ -19,12 +19,13 @@ the data, whatever the sizes of the batches.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rmtland.adapters.loss_parts import LossParts, first_part
-from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
+from rmtland.adapters.loss_parts import LossParts
+from rmtland.adapters.torch_batches import Batch, tensors_of
+from rmtland.adapters.torch_loss_parts import REMEDY, Pair, has_rows, parts_of, parts_of_both
 from rmtland.arguments import choice
 from rmtland.typing import Array, Record, Tree
 
@@ -52,8 +53,6 @@ _MEANS = {
     "NLLLoss": "nll_loss",
 }
 _LIKELIHOODS = ("mse_loss", "binary_cross_entropy_with_logits", "cross_entropy")
-Pair = tuple[Tree, Batch]
-"""Outputs of a batch, and the batch."""
 _ENTRIES = ("mse_loss", "l1_loss", "huber_loss")
 _OPTIONS = ("weight", "ignore_index", "label_smoothing", "beta", "delta", "pos_weight")
 
@@ -206,16 +205,16 @@ def probed_reduction(loss: Callable[..., Array], outputs: Tree, batch: Batch) ->
     if loss is None or m < 2:
         why = "the model returns it itself" if loss is None else "the first batch has one sample"
         raise ValueError(
-            f"whether the loss is a mean or a sum cannot be found out: {why}; {_REMEDY}"
+            f"whether the loss is a mean or a sum cannot be found out: {why}; {REMEDY}"
         )
-    if not _has_rows(outputs, batch):
+    if not has_rows(outputs, batch):
         raise ValueError(
             "whether the loss is a mean or a sum cannot be found out: outputs and targets do not "
-            f"have one row per sample; {_REMEDY}"
+            f"have one row per sample; {REMEDY}"
         )
     refuse_no_batch_axis(batch)
-    parts = _parts_of(loss, outputs, batch)
-    return parts.reduction(_REMEDY), parts.tells
+    parts = parts_of(loss, outputs, batch)
+    return parts.reduction(REMEDY), parts.tells
 
 
 def refuse_no_batch_axis(batch: Batch) -> None:
@@ -236,7 +235,7 @@ def refuse_no_batch_axis(batch: Batch) -> None:
         raise ValueError(
             f"targets have {m} rows, and inputs of shape {tuple(inputs.shape)} no axis of that "
             "length: a sample without a batch axis? Give each batch one (x[None], y[None]; a "
-            f"DataLoader with batch_size=1), or {_REMEDY}"
+            f"DataLoader with batch_size=1), or {REMEDY}"
         )
 
 
@@ -269,14 +268,14 @@ def refuse_other_reduction(
         If it is another one.
     """
     found = {}
-    if _has_rows(*later):
+    if has_rows(*later):
         if later[1].samples > 1:
-            found[f"batch {number}"] = _parts_of(loss, *later)
-        together = _together(loss, first, later)
+            found[f"batch {number}"] = parts_of(loss, *later)
+        together = parts_of_both(loss, first, later)
         if together is not None:
             found[f"batch {number} with the first"] = together
     for which, parts in found.items():
-        parts.refuse_other(reduction, which, _REMEDY)
+        parts.refuse_other(reduction, which, REMEDY)
     return any(parts.tells for parts in found.values())
 
 
@@ -293,7 +292,7 @@ def refuse_untold(told: bool) -> None:
     ValueError
         If none did.
     """
-    LossParts.refuse_untold(told, _REMEDY)
+    LossParts.refuse_untold(told, REMEDY)
 
 
 def refuse_parameters_in_loss(
@@ -334,116 +333,6 @@ def refuse_parameters_in_loss(
             "would leave out; let the model return its whole loss (loss=None), or add the "
             "penalty's Hessian to the operator"
         )
-
-
-_REMEDY = "say reduction='mean' or 'sum', with count_targets= where 'mean' divides by others"
-
-
-def _has_rows(outputs: Tree, batch: Batch) -> bool:
-    """Whether outputs and targets have one row per sample."""
-    from torch.utils._pytree import tree_leaves
-
-    leaves = [t for t in tree_leaves(outputs) if hasattr(t, "ndim")] + tensors_of(batch.targets)
-    return all(not t.ndim or t.shape[0] == batch.samples for t in leaves)
-
-
-def _parts_of(loss: Callable[..., Array], outputs: Tree, batch: Batch) -> LossParts:
-    from torch.utils._pytree import tree_map
-
-    m, k = batch.samples, first_part(batch.samples)
-
-    def part(rows: slice) -> Tree:
-        def cut(t: Tree) -> Tree:
-            return t[rows] if hasattr(t, "ndim") and t.ndim else t
-
-        return tree_map(cut, outputs), mapped(cut, batch.targets)
-
-    pairs = [part(rows) for rows in (slice(None), slice(k), slice(k, None))]
-    return _telling(loss, pairs, m, k)
-
-
-def _telling(loss: Callable[..., Array], pairs: Sequence[Pair], m: int, k: int) -> LossParts:
-    """Return the losses of two parts and the whole, beside the outputs where all of them are 0."""
-    import torch
-    from torch.utils._pytree import tree_map
-
-    parts = LossParts(m, k, *_exact_losses(loss, pairs))
-    if parts.whole or parts.of_first or parts.of_others:
-        return parts
-    generator = torch.Generator().manual_seed(20261128)
-
-    def moved(whole: Tree) -> Tree:
-        if not (hasattr(whole, "is_floating_point") and whole.is_floating_point()):
-            return whole
-        size = float(whole.double().square().mean().sqrt()) or 1.0
-        drawn = torch.randn(whole.shape, generator=generator, dtype=torch.float64, device="cpu")
-        return whole + (size * drawn).to(whole)
-
-    beside = tree_map(moved, pairs[0][0])
-
-    def cut(rows: slice) -> Tree:
-        return tree_map(lambda t: t[rows] if hasattr(t, "ndim") and t.ndim else t, beside)
-
-    shifted = [cut(slice(None)), cut(slice(k)), cut(slice(k, None))]
-    there = [(outputs, targets) for outputs, (_, targets) in zip(shifted, pairs, strict=True)]
-    return LossParts(m, k, *_exact_losses(loss, there))
-
-
-def _exact_losses(
-    loss: Callable[..., Array], pairs: Sequence[Tree]
-) -> tuple[float, float, float, float]:
-    """Return three losses in double precision, where they can be computed so, and their rounding.
-
-    In single precision a constant in the loss hides what it adds to.
-    """
-    import torch
-    from torch.utils._pytree import tree_leaves, tree_map
-
-    def double(t: Tree) -> Tree:
-        return t.double() if hasattr(t, "is_floating_point") and t.is_floating_point() else t
-
-    given = next((t.dtype for t in tree_leaves(pairs[0][0]) if double(t) is not t), None)
-    found = None
-    if given is not None:
-        try:
-            found = [loss(*(tree_map(double, one) for one in pair)) for pair in pairs]
-        except (RuntimeError, TypeError, ValueError, IndexError):
-            found = None  # it has tensors of its own that do not go with them
-    if found is None:
-        try:
-            found, given = [loss(*pair) for pair in pairs], None
-        except (RuntimeError, TypeError, ValueError, IndexError) as error:
-            raise ValueError(
-                "whether the loss is a mean or a sum cannot be found out, since it does not take "
-                f"parts of a batch ({str(error).splitlines()[0]}); {_REMEDY}"
-            ) from error
-    if getattr(found[0], "dtype", None) != torch.float64:
-        rounding = 1e-5
-    else:
-        rounding = 1e-9 if given is None else 1e-6
-    first, second, third = (float(value) for value in found)
-    return first, second, third, rounding
-
-
-def _together(loss: Callable[..., Array], first: Pair, later: Pair) -> LossParts | None:
-    """Return the loss of two batches as one and those of each, None where they do not fit."""
-    import torch
-    from torch.utils._pytree import tree_flatten, tree_unflatten
-
-    (outputs, one), (others, other) = first, later
-    leaves, shape = tree_flatten((outputs, one.targets))
-    further, like = tree_flatten((others, other.targets))
-    if shape != like or not _has_rows(outputs, one):
-        return None
-    joined = []
-    for a, b in zip(leaves, further, strict=True):
-        if hasattr(a, "ndim"):
-            if not a.ndim or a.shape[1:] != b.shape[1:]:
-                return None
-            a = torch.cat((a, b))
-        joined.append(a)
-    pairs = [tree_unflatten(joined, shape), (outputs, one.targets), (others, other.targets)]
-    return _telling(loss, pairs, one.samples + other.samples, one.samples)
 
 
 def _known(loss: Any) -> tuple[str, Callable[..., Array], Record] | None:

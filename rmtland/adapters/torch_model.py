@@ -34,8 +34,6 @@ from rmtland.adapters.loss_curvature import refuse_hidden_curvature
 from rmtland.adapters.optional import optional
 from rmtland.adapters.torch_batches import Batch, Batches, tensors_of, to_numpy
 from rmtland.adapters.torch_checks import (
-    asymmetry,
-    distance_to_differences,
     finite_entries,
     first_outputs,
     refuse_bad_loss,
@@ -59,6 +57,7 @@ from rmtland.adapters.torch_losses import (
 )
 from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.adapters.torch_parameters import Block, chosen_blocks
+from rmtland.adapters.torch_product_checks import asymmetry, distance_to_differences
 from rmtland.adapters.torch_products import PARTS, ROUTES
 from rmtland.arguments import choice, count
 from rmtland.typing import Array, Tree
