@@ -154,16 +154,43 @@ class SubordinationSolver:
         z = x.astype(np.complex128)
         equation = self.equation
         with np.errstate(all="ignore"):
-            flat, steps = self.newton(z, equation.flattened(state), real=True)
-            steps = np.where(equation.on_axis(flat), steps, -np.abs(steps))
+            flat, steps = self._newton_on_axis(z, equation.flattened(state))
             above = equation.stieltjes(z + 1j * height, state)
             slope = equation.stieltjes_slope(z + 1j * height, state)
             moved = np.abs(equation.stieltjes(z, flat) - above)
+            # Beside a zero of G what counts is not G, but its unit.
+            unit = np.maximum(np.abs(above), 1 / self.scale)
             # Next to an edge the slope is large without limit; the root moves as sqrt(height).
-            reach = np.minimum(10 * height * np.abs(slope), 1e-5 * np.abs(above))
+            reach = np.minimum(10 * height * np.abs(slope), 1e-5 * unit)
             near = (steps > 0) & (moved <= reach + 1e-13 * np.abs(above))
             small = np.abs(above.imag) <= 1e-9 * np.abs(above)
+            small |= np.abs(above.imag - height * slope.real) <= 1e-9 * np.abs(above) + 1e-15 * unit
             # Where even the real root is lost in rounding, the state just above has to do.
             close = small & ~near & (height * np.abs(slope) <= 1e-12 * np.abs(above))
         flat.put(close, state.take(close))
         return flat, np.where((near & small) | close, np.abs(steps), -np.abs(steps))
+
+    def _newton_on_axis(
+        self, z: Complex, start: SubordinationState
+    ) -> tuple[SubordinationState, Integer]:
+        """Take steps of Newton's method to solutions on the axis, or off it by rounding.
+
+        A point in an operand's band where that has hardly any density is not quite real; steps
+        would be cut at the axis, to which they are put back one by one.
+        """
+        equation = self.equation
+        state, steps = self.newton(z, start, real=True)
+        steps = np.where(equation.on_axis(state), steps, -np.abs(steps))
+        lost = np.flatnonzero(steps < 0)
+        here = start.take(lost)
+        for _ in range(_STEPS):
+            if not lost.size:
+                break
+            new, count = self.newton(z[lost], here, real=True, max_steps=1)
+            beside = np.abs(np.sin(equation.argument(new))) < _CREPT
+            here = equation.flattened(new)
+            done = (count > 0) & beside
+            state.put(lost[done], here.take(done))
+            steps[lost[done]] = np.abs(steps[lost[done]])
+            lost, here = lost[~done & beside], here.take(~done & beside)
+        return state, steps
