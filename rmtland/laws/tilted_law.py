@@ -33,7 +33,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -54,6 +54,8 @@ from rmtland.typing import Atoms, Complex, Integer, Logical, Real, Support
 __all__ = ["Tilted", "tilted"]
 
 _DEGREES = (16, 32, 64, 128)  # of interpolating polynomials of a weight
+_BESIDE = 0.2
+"""Distance from an end of a band, in units of the way up, where G changes too fast for one rule."""
 
 
 def tilted(law: Law, weight: Callable[[Real], Real]) -> Law:
@@ -235,21 +237,42 @@ class Tilted(Law):
         )
 
     def _log_potential(self, z: Complex) -> Complex:
-        # From above, where the nodes are far: L' = G along the vertical
-        x, masses = self._nodes
+        # From above, where the nodes are far: L' = G along the vertical; atoms apart, exactly
+        count = self._cells[1].size
+        x, masses = self._nodes[0][:count], self._nodes[1][:count]
         masses = masses * self._weights(x) / self._total
         low, high = self.law.hull
         top = max(0.25 * (high - low), 1e-300)
         lifted = np.where(z.imag < top, z.real + 1j * top, z)
         value = potential_sums(lifted, x, masses)
+        places, weights = np.array(self.atoms, dtype=np.float64).reshape(-1, 2).T
+        value += potential_sums(z, places, weights)
         below = z.imag < top
         if below.any():
-            value[below] -= _climb(self, z[below], top)
+            value[below] -= self._climb(z[below], top)
         real = z.imag == 0
         if real.any():
             value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
         for place, _ in self.atoms:
             value.real[z == place] = -np.inf
+        return value
+
+    def _climb(self, z: Complex, top: float) -> Complex:
+        """Integral of G, less its poles at atoms, from z up to the height `top`.
+
+        The variable is dense next to z, and next to an end of a band on panels that shrink to z.
+        """
+        ends = [end for band in self.law.support for end in band]
+        ends = np.array([*ends, *self.law._singular_places, math.inf])
+        far = np.abs(z[:, None] - ends).min(axis=1) > _BESIDE * top
+        value = np.empty_like(z)
+        for rows, (shares, weights) in ((far, _once()), (~far, _in_panels())):
+            height = (top - z.imag[rows])[:, None]
+            path = (z[rows, None] + 1j * height * shares).ravel()
+            g = self._stieltjes(path)
+            for place, mass in self.atoms:
+                g -= mass / (path - place)
+            value[rows] = 1j * (g.reshape(-1, shares.size) * weights * height).sum(axis=1)
         return value
 
     def _pdf(self, x: Real) -> Real:
@@ -337,11 +360,19 @@ def _divided(
     return value, slope
 
 
-def _climb(law: Law, z: Complex, top: float) -> Complex:
-    """Integral of G from z up to the height `top`, in a variable dense next to z."""
+@cache
+def _once() -> tuple[Real, Real]:
+    """Shares and weights of a rule on (0, 1) dense next to 0."""
     nodes, weights = np.polynomial.legendre.leggauss(40)
-    share = ((nodes + 1) / 2) ** 3
-    height = (top - z.imag)[:, None]
-    path = z[:, None] + 1j * height * share
-    g = law._stieltjes(path.ravel()).reshape(path.shape)
-    return np.asarray(1j * (g * (1.5 * ((nodes + 1) / 2) ** 2) * weights * height).sum(axis=1))
+    half = (nodes + 1) / 2
+    return half**3, 1.5 * half**2 * weights
+
+
+@cache
+def _in_panels() -> tuple[Real, Real]:
+    """Shares and weights of a rule on (0, 1) on panels, each an eighth of the next one."""
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    tops = 8.0 ** -np.arange(19)
+    starts = np.append(tops[1:], 0.0)
+    half = (tops - starts)[:, None] / 2
+    return (starts[:, None] + half * (nodes + 1)).ravel(), (half * weights).ravel()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rmtland.free import free_sum
 from rmtland.laws import (
     Arcsine,
     Discrete,
@@ -171,3 +172,40 @@ def test_tails_of_a_normal_law_in_units_of_their_own_mass(low, high):
 def test_an_interval_in_which_numbers_thin_out_is_refused():
     with pytest.raises(ValueError, match="no mass between"):
         truncated(Normal(), 37.0, 38.0)
+
+
+@pytest.mark.parametrize(
+    ("law", "place"),
+    [
+        (Discrete((0.5, 1.0, 2.0), (0.25, 0.5, 0.25)), 1.0),
+        (MarchenkoPastur(2.0), 0.0),
+        (Arcsine(0.0, 1.0), 1.0),
+    ],
+    ids=["atoms", "atom and band", "end of infinite density"],
+)
+def test_the_potential_of_a_tilted_law_close_to_its_singular_points(law, place):
+    """L' = G: over arcs around the place, and to ten times their radius."""
+    law = tilted(law, lambda x: np.exp(-x))
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    for radius in (1e-9, 1e-5, 1e-1):
+        angle = math.pi / 2 + 1.3 * nodes
+        z = place + radius * np.exp(1j * angle)
+        over = np.sum(1.3 * weights * law.stieltjes(z) * 1j * (z - place))
+        ends = law.log_potential(
+            place + radius * np.exp(1j * (math.pi / 2 + np.array([-1.3, 1.3])))
+        )
+        assert ends[1] - ends[0] == pytest.approx(over, abs=3e-8)
+        size = radius * np.exp(math.log(10) / 2 * (nodes + 1))
+        out = np.sum(math.log(10) / 2 * weights * law.stieltjes(place + 1j * size) * 1j * size)
+        ends = law.log_potential(place + 1j * radius * np.array([1.0, 10.0]))
+        assert ends[1] - ends[0] == pytest.approx(out, abs=3e-8)
+
+
+def test_a_tilted_law_with_little_noise_has_a_distribution_function():
+    """Beside an atom of mass m the sum is the atom m times a compression of the noise."""
+    points, noise = Discrete((0.5, 1.0, 2.0), (0.25, 0.5, 0.25)), Uniform(0.0, 1e-6)
+    once = tilted(points, lambda x: np.exp(-x))
+    same = Discrete(points.locations, tuple(mass for _, mass in once.atoms))
+    law, known = free_sum(once, noise), free_sum(same, noise)
+    x = known.ppf([0.1, 0.3, 0.5, 0.7, 0.9])
+    assert law.cdf(x) == pytest.approx(known.cdf(x), abs=1e-8)
