@@ -247,7 +247,19 @@ class RootLaw(_FoldedLaw):
     def _cdf(self, x: Real) -> Real:
         y = np.maximum(x, 0.0)
         with np.errstate(over="ignore"):
-            return np.where(x >= 0, self.law._cdf(y * y), 0.0)
+            level = self.law._cdf(y * y)
+        if self.law.atoms:  # the square of a root is rounded to either side of an atom
+            places, least, most = self._steps
+            at = np.searchsorted(places, y, side="right")
+            level = np.clip(level, least[at], most[at])
+        return np.where(x >= 0, level, 0.0)
+
+    @cached_property
+    def _steps(self) -> tuple[Real, Real, Real]:
+        """Roots of the atoms; least and most distribution function below, between and above."""
+        t = np.array([place for place, _ in self.law.atoms])
+        least, most = self.law._cdf(t), self.law._mass_below(t)
+        return self._folded(t), np.append(0.0, least), np.append(most, 1.0)
 
     def _mass_below(self, x: Real) -> Real:
         below = np.array(self._cdf(x))

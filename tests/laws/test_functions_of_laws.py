@@ -131,3 +131,18 @@ def test_old_names():
     module = importlib.import_module("rmtland.laws.pushforward")
     with pytest.warns(DeprecationWarning, match="pushforward"):
         assert module.image is pushforward
+
+
+def test_atoms_of_a_square_root_are_steps_though_squares_are_rounded():
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        places, masses = np.sort(rng.uniform(1.0, 5.0, 4)), np.array([0.125, 0.375, 0.25, 0.25])
+        atoms = Discrete(tuple(places.tolist()), tuple(masses.tolist()))
+        law = pushforward(mixture([Uniform(0.0, 1.0), atoms], [0.5, 0.5]), "sqrt")
+        assert isinstance(law, RootLaw)
+        roots = np.array([place for place, _ in law.atoms])
+        below = 0.5 + np.array([0.0, 0.125, 0.5, 0.75]) / 2
+        assert (law._mass_below(roots) == below).all()
+        assert (law._cdf(roots) == below + masses / 2).all()
+        assert (law._cdf(np.nextafter(roots, 0.0)) == below).all()
+        assert (law._cdf(np.nextafter(roots, 9.0)) == below + masses / 2).all()
