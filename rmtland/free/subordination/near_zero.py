@@ -72,8 +72,8 @@ class BesideZero:
 
     def value(self, x: Real) -> Complex:
         """G on the axis, closer to zero than the distance."""
-        t = x / self.distance
-        regular = (self.values[0] * (1 - t) + self.values[1] * (1 + t)) / 2
+        t = np.asarray(x / self.distance)
+        regular: Complex = (self.values[0] * (1 - t) + self.values[1] * (1 + t)) / 2
         if any(self.powers):
             with np.errstate(divide="ignore", over="ignore"):
                 sides = [
@@ -84,7 +84,7 @@ class BesideZero:
             if max(self.powers) > 0:
                 regular = np.where(t == 0, complex(0, -np.inf), by_power)
             else:  # it is the density that vanishes, not the real part
-                regular = regular.real + 1j * np.where(t == 0, 0.0, by_power.imag)
+                regular.imag = np.where(t == 0, 0.0, by_power.imag)
         if not self.mass:
             return np.asarray(regular)
         at = np.where(x == 0, 1.0, x)
