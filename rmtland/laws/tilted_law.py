@@ -225,6 +225,12 @@ class Tilted(Law):
                 g[near] = value * whole - quotient
                 slope[near] = value * rise + change * whole - derivative
             g, slope = g / self._total, slope / self._total
+        if near.any() and np.isinf(whole).any():
+            # At an end of infinite density, where products of the parts are NaN
+            end = np.flatnonzero(np.isinf(whole))
+            weighs = self._weights(at.real[end]) > 0
+            finite = (-quotient[end].real / self._total).astype(np.complex128)
+            g[np.flatnonzero(near)[end]] = np.where(weighs, whole[end], finite)
         for place, _ in self.atoms:
             g[z == place] = complex(np.inf, 0)
         return g, slope
@@ -262,8 +268,8 @@ class Tilted(Law):
 
         The variable is dense next to z, and next to an end of a band on panels that shrink to z.
         """
-        ends = [end for band in self.law.support for end in band]
-        ends = np.array([*ends, *self.law._singular_places, math.inf])
+        edges = (end for band in self.law.support for end in band)
+        ends = np.array([*edges, *self.law._singular_places, math.inf])
         far = np.abs(z[:, None] - ends).min(axis=1) > _BESIDE * top
         value = np.empty_like(z)
         for rows, (shares, weights) in ((far, _once()), (~far, _in_panels())):

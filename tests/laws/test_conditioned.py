@@ -17,6 +17,7 @@ from rmtland.laws import (
     Semicircle,
     Truncated,
     Uniform,
+    affine,
     tilted,
     truncated,
 )
@@ -208,3 +209,11 @@ def test_a_tilted_law_with_little_noise_has_a_distribution_function():
     law, known = free_sum(once, noise), free_sum(same, noise)
     x = known.ppf([0.1, 0.3, 0.5, 0.7, 0.9])
     assert law.cdf(x) == pytest.approx(known.cdf(x), abs=1e-8)
+
+
+def test_the_transform_of_a_tilted_law_at_ends_of_infinite_density():
+    law = tilted(Arcsine(0.0, 1.0), lambda x: x)  # 2 x times the density
+    assert law.stieltjes(0.0) == pytest.approx(-2, abs=1e-9)
+    assert law.stieltjes(1.0) == np.inf
+    far = affine(tilted(Arcsine(1.0, 2.0), np.exp), scale=4.0, shift=4000.0)
+    assert free_sum(Uniform(0.0, 0.01), far).support[0] == pytest.approx((4004, 4008), abs=0.01)

@@ -73,7 +73,8 @@ class BesideZero:
     def value(self, x: Real) -> Complex:
         """G on the axis, closer to zero than the distance."""
         t = np.asarray(x / self.distance)
-        regular: Complex = (self.values[0] * (1 - t) + self.values[1] * (1 + t)) / 2
+        regular = np.asarray((self.values[0] * (1 - t) + self.values[1] * (1 + t)) / 2)
+        regular = regular.astype(np.complex128)
         if any(self.powers):
             with np.errstate(divide="ignore", over="ignore"):
                 sides = [
