@@ -252,7 +252,8 @@ class Tilted(Law):
         lifted = np.where(z.imag < top, z.real + 1j * top, z)
         value = potential_sums(lifted, x, masses)
         places, weights = np.array(self.atoms, dtype=np.float64).reshape(-1, 2).T
-        value += potential_sums(z, places, weights)
+        with np.errstate(invalid="ignore"):  # at an atom itself
+            value += potential_sums(z, places, weights)
         below = z.imag < top
         if below.any():
             value[below] -= self._climb(z[below], top)
