@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rmtland.comparison.distances import Comparison
+from rmtland.comparison.estimated import index_words
 from rmtland.comparison.outliers import is_pooled, outliers
 from rmtland.comparison.theories import SmoothedTheory, Theory, law_of, smoothed_of
 from rmtland.drawing import draw_law, draw_outliers, draw_spectrum, law_points, style_of
@@ -222,7 +223,7 @@ def draw_overlay(
         for name, found in overlay.comparisons.items()
     ]
     artists += draw_distributions(right, spectrum, overlay.theories, styles=chosen)
-    handles = [Line2D([], [], color="0.6", lw=5, label=f"measured, index {spectrum.index():.3f}")]
+    handles = [Line2D([], [], color="0.6", lw=5, label=f"measured, index {index_words(spectrum)}")]
     handles += [
         Line2D([], [], label=label, **style) for label, style in zip(named, chosen, strict=True)
     ]

@@ -57,6 +57,7 @@ __all__ = [
     "IndexInterval",
     "draws_of",
     "index_interval",
+    "index_words",
     "kolmogorov_range",
     "wasserstein_range",
 ]
@@ -110,6 +111,25 @@ def index_interval(spectrum: Spectrum) -> IndexInterval | None:
     found = distribution_band(spectrum, [0.0])
     (low, high), (least, most) = found.interval[0].tolist(), found.rigorous[0].tolist()
     return IndexInterval(float(found.value[0]), (low, high), (least, most))
+
+
+def index_words(spectrum: Spectrum) -> str:
+    """Return the index as tables and figures tell it: of an estimate the interval at 95 %.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Any.
+
+    Returns
+    -------
+    str
+        In three decimals.
+    """
+    estimate = index_interval(spectrum)
+    if estimate is None:
+        return f"{spectrum.index():.3f}"
+    return "{:.3f} to {:.3f}".format(*estimate.interval)
 
 
 def draws_of(spectrum: Spectrum) -> float | None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rmtland.comparison.distances import Comparison, compare
-from rmtland.comparison.estimated import index_interval
+from rmtland.comparison.estimated import index_interval, index_words
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.theories import Theory
 from rmtland.laws import Law
@@ -106,11 +106,7 @@ class Overlay:
             Six columns; one row for the spectrum and one for each theory.
         """
         low, high = self.spectrum.nodes.min(), self.spectrum.nodes.max()
-        estimate = index_interval(self.spectrum)
-        index = f"{self.spectrum.index():.3f}"
-        if estimate is not None:  # of an estimate the interval is what is known
-            index = "{:.3f} to {:.3f}".format(*estimate.interval)
-        rows = [("measured", "", "", index, _ends(low, high), "")]
+        rows = [("measured", "", "", index_words(self.spectrum), _ends(low, high), "")]
         for name, found in self.comparisons.items():
             low, high = found.law_edges
             rows.append(

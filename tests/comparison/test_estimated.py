@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rmtland import (
     MarchenkoPastur,
@@ -87,7 +88,11 @@ def test_index_of_an_overlay_is_the_interval_of_the_estimate():
         low <= measured["index_interval"][0] <= measured["index"] <= measured["index_interval"][1]
     )
     start, end = measured["index_interval"]
-    assert result.rows()[0][3] == f"{start:.3f} to {end:.3f}"
+    words = f"{start:.3f} to {end:.3f}"
+    assert result.rows()[0][3] == words
+    _, right = axes = tuple(Figure().subplots(1, 2))
+    result.plot(axes)
+    assert right.get_legend().get_texts()[0].get_text() == f"measured, index {words}"
     complete = overlay(Spectrum(values), Semicircle(0.4, 0.5))
     assert complete.rows()[0][3] == "0.167"
     assert "index_interval" not in complete.to_dict()["spectrum"]
