@@ -23,12 +23,14 @@ from rmtland import (
     compare,
     fit,
     goodness_of_fit,
+    kolmogorov_distance,
     measure,
     nonlinear_shrinkage,
     overlay,
     signals,
     spectra_of_weights,
     spike_strengths,
+    wasserstein_distance,
 )
 from rmtland.arrays import array_namespace, is_on_device
 from rmtland.comparison import outliers, power_tail
@@ -73,6 +75,12 @@ SURFACE = {
         compare(Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)).kolmogorov
     ),
     "fit": lambda put: fit(Spectrum.from_eigenvalues(put(VALUES)), Semicircle).defect,
+    "kolmogorov_distance": lambda put: (
+        kolmogorov_distance(Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)).value
+    ),
+    "wasserstein_distance": lambda put: (
+        wasserstein_distance(Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)).value
+    ),
     "outliers": lambda put: outliers(
         Spectrum.from_eigenvalues(put(np.append(VALUES, 5.0))), Semicircle(1.0)
     ),
