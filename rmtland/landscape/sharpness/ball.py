@@ -4,7 +4,7 @@ r"""The largest rise of the loss within a ball of parameters, from below and fro
 
 - From below: the loss itself at the best point found, by projected gradient ascent (long steps
   first: e <- rho g/|g|, which rises where the loss is convex) from the gradient, from both ends of
-  the leading eigenvectors, and from random points.
+  the leading eigenvectors, from random points, and near a maximum from the centre.
 - From above, where the network's derivatives are bounded
   (`rmtland.landscape.sharpness.derivative_bounds`): the largest value of the second-order Taylor
   polynomial (`rmtland.landscape.sharpness.trust_region`) and M rho^3/6 for the rest; or, up to 1000
@@ -161,12 +161,13 @@ def ball_sharpness(
     generator = random_generator(rng)
     loss, gradient = surface.value(center)
     norm = math.sqrt(squared_norm("gradient", gradient))
-    spectrum = None
+    spectrum, summit = None, np.zeros(surface.size)
     wanted = min(count("eigenvectors", eigenvectors), surface.size)
     if surface.size <= EXACT_SIZE:
         hessian = surface.hessian(center)
         values, vectors = np.linalg.eigh(hessian)
         spectrum = (values, vectors.T @ gradient)
+        summit = _summit(values, vectors, spectrum[1], radius)
         top, top_vectors = float(values[-1]), vectors[:, -wanted:]
         with np.errstate(over="ignore"):  # an infinite error of a huge Hessian says so
             error = float(np.linalg.norm(hessian @ vectors[:, -1] - top * vectors[:, -1]))
@@ -189,6 +190,12 @@ def ball_sharpness(
                 f"the loss overflows in the ball of radius {radius:g}; give a smaller rho"
             ) from overflow
         worst = max(worst, abs(found))
+        if found - loss > best:
+            best, place = found - loss, where
+    fall = norm * radius - sam
+    if fall > sam:  # along the gradient the loss rises, and falls before the sphere: near a maximum
+        length = radius * (0.5 * radius / fall)
+        found, where = _ascent(surface, center, radius, summit, steps, length)
         if found - loss > best:
             best, place = found - loss, where
     if best < 0.0:  # a maximum: the centre itself is in the ball
@@ -230,10 +237,23 @@ def _starts(
         yield drawn / np.linalg.norm(drawn)
 
 
+def _summit(values: Real, vectors: Real, along: Real, radius: float) -> Real:
+    """Return the Taylor polynomial's maximum over the radius if the ball holds it, or zeros."""
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        newton = -vectors @ (along / values / radius)
+    inside = bool(values[-1] < 0.0) and float(np.linalg.norm(newton)) < 1.0
+    return newton if inside else np.zeros(len(values))
+
+
 def _ascent(
-    surface: LossSurface, center: Real, radius: float, start: Real, steps: int
+    surface: LossSurface,
+    center: Real,
+    radius: float,
+    start: Real,
+    steps: int,
+    length: float | None = None,
 ) -> tuple[float, Real]:
-    """Climb within the ball from a point of the sphere; return the loss there, and where.
+    """Climb within the ball from a point of the sphere, or the centre; return the loss, and where.
 
     A step is the projection of e + a g on the ball: for large a the point of the sphere in the
     direction of the gradient, which rises wherever the loss is convex.
@@ -241,7 +261,8 @@ def _ascent(
     here = radius * start
     loss, gradient = surface.value(center + here)
     norm = math.sqrt(squared_norm("gradient", gradient))
-    length = 1e3 * radius / norm if norm > 0.0 else 0.0
+    if length is None:
+        length = 1e3 * radius / norm if norm > 0.0 else 0.0
     for _ in range(steps):
         if not length * norm > 1e-14 * radius:
             break

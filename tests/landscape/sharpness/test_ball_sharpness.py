@@ -58,6 +58,17 @@ def test_quadratic_functions_are_exact(values, slope, rho, exact):
     assert found.half_rho_squared_lambda_max == pytest.approx(rho**2 * max(values) / 2)
 
 
+@pytest.mark.parametrize(("rho", "scale"), [(1.0, 1e-6), (1e3, 1e-6), (1e8, 1.0)])
+def test_a_maximum_inside_a_large_ball_is_found_from_the_centre(rho, scale):
+    """Far out on the sphere the loss is so low that no ascent from there comes back in 60 steps."""
+    values = -np.geomspace(3.0, 0.01, 20)
+    slope = scale * np.random.default_rng(0).standard_normal(20)
+    exact = float((slope**2 / -values).sum()) / 2
+    found = ball_sharpness(quadratic(values, slope), np.zeros(20), rho, rng=0)
+    assert found.lower == pytest.approx(exact, rel=1e-9)
+    assert found.taylor == pytest.approx(exact, rel=1e-9)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     values=st.lists(st.floats(-3, 3), min_size=1, max_size=5),
