@@ -157,9 +157,13 @@ def curvature(
     Raises
     ------
     ValueError
-        For a negative tolerance or a damping that is not positive, or a Hessian that is zero.
+        For a tolerance outside [0, 1), a damping that is not positive, or a Hessian that is zero.
     """
     tolerance = nonnegative("tolerance", tolerance)
+    if tolerance >= 1.0:
+        raise ValueError(
+            f"tolerance must be below 1: no eigenvalue exceeds the largest; got {tolerance:g}"
+        )
     damping = None if damping is None else positive("damping", damping)
     center = float_array("theta", theta, ndim=1)
     if surface.size <= EXACT_SIZE:

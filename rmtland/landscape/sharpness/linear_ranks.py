@@ -119,7 +119,8 @@ def linear_ranks(point: LossPoint, *, tolerance: float = 1e-10) -> LinearRanks:
     Raises
     ------
     ValueError
-        If the network is not linear, has biases or weight decay, or another loss.
+        If the network is not linear, has biases or weight decay, or another loss, or `tolerance` is
+        not between 0 and 1.
     """
     net = point.net
     name = activation(net.activation).name
@@ -155,9 +156,18 @@ def numerical_rank(eigenvalues: Real, tolerance: float) -> tuple[int, float]:
     gap : float
         Least modulus that counts over the largest that does not; infinite where all or none do, or
         the others are exactly zero.
+
+    Raises
+    ------
+    ValueError
+        If `tolerance` is not between 0 and 1.
     """
     moduli = np.sort(np.abs(eigenvalues))[::-1]
-    limit = positive("tolerance", tolerance) * moduli[0]
+    if positive("tolerance", tolerance) >= 1.0:
+        raise ValueError(
+            f"tolerance must be below 1: no eigenvalue exceeds the largest; got {tolerance:g}"
+        )
+    limit = tolerance * moduli[0]
     rank = int((moduli > limit).sum())
     if rank in (0, len(moduli)) or moduli[rank] == 0.0:
         return rank, np.inf

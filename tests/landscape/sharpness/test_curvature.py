@@ -137,3 +137,12 @@ def test_other_networks_have_no_formula(net, message):
         generic_ranks((2, 2), input_rank=3)
     with pytest.raises(ValueError, match="at least the inputs"):
         generic_ranks((2,))
+
+
+def test_a_tolerance_that_counts_nothing_is_refused():
+    for tolerance in (1.0, 2.0):
+        with pytest.raises(ValueError, match="tolerance must be below 1"):
+            curvature(diagonal_toy([1.0, 2.0]), np.zeros(2), tolerance=tolerance)
+        net = MLP((2, 1), "linear")
+        with pytest.raises(ValueError, match="tolerance must be below 1"):
+            linear_ranks(net.at(np.ones(2), np.eye(2), np.ones((2, 1))), tolerance=tolerance)
