@@ -202,7 +202,7 @@ class SpectralDescent:
             Infinite where an unstable mode leaves the range of floating-point numbers.
         """
         k = _steps(steps)[..., None]
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # 0 times infinity
             left = np.where(self.coefficients != 0, self._powers(k) * self.coefficients, 0.0)
             square = (left * left).sum(axis=-1)
         return _plain((square + self.unreachable) / (2.0 * self.samples))
@@ -220,7 +220,7 @@ class SpectralDescent:
         float or ndarray, shape (...)
             In a stable run at most the norm of the minimum-norm solution times 2.
         """
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             moved = self.filter_factors(steps) * self.coefficients
             moved = np.where(self.coefficients != 0, moved / np.sqrt(self.eigenvalues), 0.0)
             return _plain(np.sqrt((moved * moved).sum(axis=-1)))

@@ -68,6 +68,12 @@ def test_descent_is_that_of_explicit_iteration_for_every_step_size(m, p, relativ
     assert descent.stable == (relative <= 2.0)
 
 
+def test_an_unstable_mode_that_the_residual_has_no_part_in_adds_nothing():
+    descent = SpectralDescent(np.array([1.0, 4.0]), np.array([1.0, 0.0]), 0.0, 1, 0.9)
+    assert descent.loss([1, 10**9]) == pytest.approx([0.005, 0.0])
+    assert descent.distance(10**9) == pytest.approx(1.0)
+
+
 def test_held_out_outputs_move_by_the_cross_kernel():
     J, r = drawn(4, 1, 9, 0)
     other = np.random.default_rng(1).standard_normal((3, 9))
