@@ -10,7 +10,8 @@ one layer after the other: with all other layers fixed it is an assignment probl
 by `scipy.optimize.linear_sum_assignment`, and the distance falls until nothing changes. A unit
 enters with all its places: the weights into it, its bias and normalisation, the weights out of it
 (a whole channel where a convolution is flattened). With signs, unit j for unit i counts the larger
-of both similarities. The result depends on the start; the best of several is taken.
+of both similarities. The result depends on the start; the best of several is taken. A permuted copy
+of the other network is always told, by the weights into its units, from the first layer on.
 
 Synonyms: re-basin, permutation symmetry, neuron alignment, linear mode connectivity.
 
@@ -56,6 +57,9 @@ __all__ = ["Alignment", "align", "unit_groups"]
 
 ODD = ("tanh", "erf", "sine", "linear")
 EVEN = ("quadratic",)
+
+_NEAR = 0.1
+"""Distance over the norm up to which a network is a permuted copy, but for small changes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +185,10 @@ def align(
         distance = float(np.linalg.norm(fixed - here))
         if distance < least:
             best, least, spent = here, distance, sweeps
+    copy = _from_the_inputs(fixed, moving, groups, signs)
+    apart = float(np.linalg.norm(fixed - copy))
+    if apart < min(least, _NEAR * float(np.linalg.norm(fixed))):
+        best, least, spent = copy, apart, 1
     return Alignment(np.array(best), least, before, spent)
 
 
@@ -196,21 +204,38 @@ def _descend(
     for sweep in range(1, limit + 1):
         changed = False
         for i in generator.permutation(len(groups)):
-            group = groups[i]
-            turning, staying = np.zeros((2, group.size, group.size))
-            for place in group.places:
-                similar = group.rows(fixed, place) @ group.rows(here, place).T
-                if place.turns:
-                    turning += similar
-                else:
-                    staying += similar
-            flips = signs and group.signs
-            gain = staying + (np.abs(turning) if flips else turning)
-            rows, order = linear_sum_assignment(gain, maximize=True)
-            turned = np.where(turning[rows, order] < 0.0, -1.0, 1.0) if flips else None
-            total, now = float(gain[rows, order].sum()), float(np.trace(staying + turning))
-            if total > now + 1e-12 * (abs(now) + abs(total)):
-                here, changed = group.moved(here, order, turned), True
+            moved, gained = _assigned(fixed, here, groups[i], groups[i].places, signs)
+            if gained:
+                here, changed = moved, True
         if not changed:
             return here, sweep
     return here, limit
+
+
+def _assigned(
+    fixed: Real, here: Real, group: UnitGroup, places: Sequence[Place], signs: bool
+) -> tuple[Real, bool]:
+    """Return the network with one layer moved so that these places are nearest, and if they are."""
+    turning, staying = np.zeros((2, group.size, group.size))
+    for place in places:
+        similar = group.rows(fixed, place) @ group.rows(here, place).T
+        if place.turns:
+            turning += similar
+        else:
+            staying += similar
+    flips = signs and group.signs
+    gain = staying + (np.abs(turning) if flips else turning)
+    rows, order = linear_sum_assignment(gain, maximize=True)
+    turned = np.where(turning[rows, order] < 0.0, -1.0, 1.0) if flips else None
+    total, now = float(gain[rows, order].sum()), float(np.trace(staying + turning))
+    if total > now + 1e-12 * (abs(now) + abs(total)):
+        return group.moved(here, order, turned), True
+    return here, False
+
+
+def _from_the_inputs(fixed: Real, here: Real, groups: Sequence[UnitGroup], signs: bool) -> Real:
+    """Assign layer after layer by the weights into the units alone, which undoes any symmetry."""
+    for group in groups:
+        into = [place for place in group.places if place.axis == 0]
+        here = _assigned(fixed, here, group, into, signs)[0]
+    return here

@@ -39,6 +39,17 @@ def test_symmetries_leave_the_function_and_are_undone(hidden, activation, bias, 
         assert found.distance < 1e-12 * np.linalg.norm(theta) + 1e-13
 
 
+@pytest.mark.parametrize("activation", ["tanh", "linear", "relu", "quadratic"])
+def test_copies_are_undone_without_luck(activation):
+    """Descent from the networks as they are, or from random starts, leaves some apart."""
+    net = MLP((3, 6, 4, 2), activation, bias=True)
+    groups = unit_groups(net)
+    for seed in range(20):
+        theta = net.init(rng=seed, bias_scale=0.3)
+        other = scrambled(theta, groups, np.random.default_rng(seed), True)
+        assert align(theta, other, groups, restarts=0, rng=seed).distance < 1e-12
+
+
 def test_deep_networks_are_aligned_from_noise():
     rng, net = np.random.default_rng(1), MLP((8, 12, 12, 12, 4), bias=True)
     theta, groups = net.init(rng=0), unit_groups(net)
