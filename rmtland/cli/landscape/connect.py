@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmtland.cli.landscape.stage_bar import stage_bar
-from rmtland.cli.landscape.subject import Network, with_network
+from rmtland.cli.landscape.subject import Network, minimised, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 from rmtland.cli.user_function import function_of
@@ -97,7 +97,9 @@ def connect(
         for pair in range(many):
             ends = _trained(network, pair) if model is None else _given(model)
             with stage_bar() as stage:
-                bars = {name: stage(f"pair {pair + 1}: {name}") for name in wanted}
+                lowered = [f"{kind}, lowered" for kind in ("permuted", "permuted, signs")]
+                named = (*lowered, *wanted) if swap_trials and ends.groups else wanted
+                bars = {name: stage(f"pair {pair + 1}: {name}") for name in named}
                 made = connectivity.connect(
                     ends.surface,
                     ends.first,
@@ -112,7 +114,7 @@ def connect(
                     progress=partial(_show, bars),
                 )
             found.append(made)
-            if not all(name in found[-1].profiles for name in wanted):
+            if not made.is_whole:
                 stopped = True
                 break
     except KeyboardInterrupt:
@@ -124,7 +126,8 @@ def connect(
     output.figure(_figure(ends, found[0]), "connect")
     output.numbers(_report(ends, found, seed))
     if stopped:
-        raise Stopped(f"interrupted; {len(found)} of {many} pairs are in the table")
+        short = "" if found[-1].is_whole else ", of the last one the paths that were begun"
+        raise Stopped(f"interrupted; {len(found)} of {many} pairs are in the table{short}")
 
 
 def _show(bars: Mapping[str, Callable[[float], None]], name: str, share: float) -> None:
@@ -138,13 +141,12 @@ def _trained(network: Network, pair: int) -> _Ends:
 
     from rmtland.landscape.connectivity import unit_groups
     from rmtland.landscape.surface import NetworkSurface
-    from rmtland.networks import train
 
     net, x, y, described = network.problem()
     seeds = [SeedSequence([network.seed, pair, k]) for k in (0, 1)]
     steps = max(1, network.steps)
     ends = [
-        train(net, net.init(rng=seed), x, y, max_steps=steps, gradient_norm=1e-7).theta
+        minimised(net, net.init(rng=seed), x, y, max_steps=steps, gradient_norm=1e-7).theta
         for seed in seeds
     ]
     surface = NetworkSurface.of(net, x, y)

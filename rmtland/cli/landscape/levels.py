@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmtland.cli.landscape.stage_bar import stage_bar
-from rmtland.cli.landscape.subject import Model, Network, Subject, with_network
+from rmtland.cli.landscape.subject import Model, Network, Subject, minimised, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 from rmtland.typing import NumpyArray, Record
@@ -106,12 +106,11 @@ def _three_minima(
 
     from rmtland.landscape.slices import Directions
     from rmtland.landscape.surface import NetworkSurface
-    from rmtland.networks import train
 
     net, x, y, described = network.problem()
     minima = np.array(
         [
-            train(
+            minimised(
                 net,
                 net.init(rng=SeedSequence([network.seed, k])),
                 x,

@@ -17,6 +17,7 @@ from rmtland.cli.landscape.subject import (
     LossName,
     Model,
     Samples,
+    minimised,
     torch_model,
 )
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
@@ -129,9 +130,7 @@ def noise(
 
 def _minimum(net: MLP, x: Array, y: Array, seed: int) -> LossPoint:
     """Train to a minimum."""
-    from rmtland.networks import train
-
-    result = train(net, net.init(rng=seed), x, y, gradient_norm=1e-9, max_steps=20_000)
+    result = minimised(net, net.init(rng=seed), x, y, gradient_norm=1e-9, max_steps=20_000)
     point = net.at(result.theta, x, y)
     if result.gradient_norm > 1e-5:
         raise ValueError(

@@ -8,7 +8,7 @@ import typer
 
 from rmtland.cli.landscape.problem_options import right_table
 from rmtland.cli.landscape.stage_bar import stage_bar, until_interrupt
-from rmtland.cli.landscape.subject import ActivationName, Decay, Model
+from rmtland.cli.landscape.subject import ActivationName, Decay, Model, minimised
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 from rmtland.typing import Record
@@ -59,7 +59,7 @@ def pac_bayes(
     from rmtland.cli.problem import hidden_widths
     from rmtland.files import check_target
     from rmtland.landscape.pac_bayes import pac_bayes_bounds
-    from rmtland.networks import MLP, digits, train
+    from rmtland.networks import MLP, digits
 
     if model is not None:
         raise ValueError(
@@ -94,7 +94,7 @@ def pac_bayes(
     def bounds(labels: Real) -> PacBayesBounds:
         (x, away), (y, other) = (np.split(each[order], [n]) for each in (made.x, labels[:, None]))
         start = net.init(rng=seed)
-        theta = train(net, start, x, y, gradient_norm=1e-6, max_steps=3000).theta
+        theta = minimised(net, start, x, y, gradient_norm=1e-6, max_steps=3000).theta
         return pac_bayes_bounds(
             net,
             theta,

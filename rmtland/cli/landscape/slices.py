@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from rmtland.cli.landscape.stage_bar import stage_bar
-from rmtland.cli.landscape.subject import Model, Network, Subject, with_network
+from rmtland.cli.landscape.subject import Model, Network, Subject, minimised, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 from rmtland.typing import Record
@@ -179,11 +179,10 @@ def _trajectory(network: Network) -> tuple[Subject, TrajectoryPlane]:
 
     from rmtland.landscape.slices import record_trajectory, trajectory_plane
     from rmtland.landscape.surface import NetworkSurface
-    from rmtland.networks import train
 
     net, x, y, described = network.problem()
     iterates, note = record_trajectory()
-    result = train(
+    result = minimised(
         net,
         net.init(rng=network.seed),
         x,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from rmtland.landscape.surface import LossSurface
-    from rmtland.networks import MLP, LossPoint
+    from rmtland.networks import MLP, LossPoint, TrainResult
     from rmtland.typing import Real
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Samples",
     "Steps",
     "Subject",
+    "minimised",
     "perceptron",
     "torch_model",
     "with_network",
@@ -137,14 +138,12 @@ class Network:
         """Train the network from the seed, and return where it ended."""
         from rmtland.arguments import count
         from rmtland.landscape.surface import NetworkSurface
-        from rmtland.networks import train
 
         net, x, y, description = self.problem()
         steps = count("train_steps", self.steps, min_value=0)
         theta = net.init(rng=self.seed)
         if steps:
-            result = train(net, theta, x, y, max_steps=steps, gradient_norm=1e-8)
-            theta = result.theta
+            theta = minimised(net, theta, x, y, max_steps=steps, gradient_norm=1e-8).theta
         surface = NetworkSurface.of(net, x, y)
         return Subject(surface, theta, repr(net), description, surface.point.at(theta))
 
@@ -153,6 +152,16 @@ class Network:
         if model is None:
             return self.trained()
         return model_subject(model, batch_statistics=batch_statistics)
+
+
+def minimised(net: MLP, theta: Real, x: Array, y: Array, **options: Any) -> TrainResult:
+    """Train a network; Ctrl-C ends the command, which has no use for a network trained by half."""
+    from rmtland.networks import train
+
+    result = train(net, theta, x, y, **options)
+    if result.reason == "interrupted":
+        raise KeyboardInterrupt
+    return result
 
 
 def with_network(*, train_steps: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

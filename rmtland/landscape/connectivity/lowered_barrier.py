@@ -31,7 +31,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, product
 
 import numpy as np
@@ -62,6 +62,7 @@ def lower_barrier(
     trials: int = 3000,
     points: int = 7,
     rng: Rng = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Alignment:
     """Exchange units of a network until the straight path to another is as low as that makes it.
 
@@ -84,6 +85,8 @@ def lower_barrier(
         Evenly spaced inside the path.
     rng : optional
         Anything `numpy.random.default_rng` takes, for the order of exchanges.
+    progress : callable, optional
+        Called with the share of `trials` that is done, and with 1 at the end, but for Ctrl-C.
 
     Returns
     -------
@@ -103,6 +106,7 @@ def lower_barrier(
     if not groups:
         raise ValueError("there are no groups of units to permute")
     left, number = count("trials", trials, min_value=0), count("points", points)
+    allowed = left
     generator = random_generator(rng)
     inside = np.linspace(0.0, 1.0, number + 2)[1:-1, None]
     before = float(norm(fixed - here))
@@ -129,6 +133,10 @@ def lower_barrier(
                 if found[best] < height - 1e-9 * abs(height):
                     here, height, idle = tried[best], float(found[best]), 0
                     made += 1
+                if progress is not None:
+                    progress(1.0 - left / allowed)
+        if progress is not None:
+            progress(1.0)
     except KeyboardInterrupt:
         pass
     if made and _highest(surface, fixed, here) > _highest(surface, fixed, start):

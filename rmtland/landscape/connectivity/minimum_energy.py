@@ -44,6 +44,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,7 +146,7 @@ def relaxed_path(
     spring : float, optional
         Of the band, as a share of that eigenvalue.
     progress : callable, optional
-        Called with the share that is done.
+        Called with the share that is done, and with 1 at the end, but for Ctrl-C.
 
     Returns
     -------
@@ -176,22 +177,25 @@ def relaxed_path(
     best, seen = here.copy(), profile(surface, Polygon(here), points=4 * len(here))
     done, limit, far = 0, seen.highest, 1e4 * (1.0 + float(np.abs(here).max()))
     try:
-        while done < number and np.abs(here).max() < far:  # else the step is too long
-            slopes = np.array([surface.gradient(image) for image in here[1:-1]])
-            if method == "string":
-                here[1:-1] -= step * slopes
-                here = _evenly_spaced(here)
-            else:
-                here[1:-1] -= step * _band_forces(surface, here, slopes, band)
-            done += 1
-            if progress is not None:
-                progress(done / number)
-            if done % _LOOK == 0 or done == number:
-                found = profile(surface, Polygon(here), points=4 * len(here))
-                near = seen.highest + 1e-6 * max(seen.barrier, 0.0)
-                if found.highest <= min(near, limit):  # the later one of equals
-                    best, seen = here.copy(), found
-    except (KeyboardInterrupt, ValueError):  # an overflow: the step was too long
+        with suppress(ValueError):  # an overflow: the step was too long
+            while done < number and np.abs(here).max() < far:  # else the step is too long
+                slopes = np.array([surface.gradient(image) for image in here[1:-1]])
+                if method == "string":
+                    here[1:-1] -= step * slopes
+                    here = _evenly_spaced(here)
+                else:
+                    here[1:-1] -= step * _band_forces(surface, here, slopes, band)
+                done += 1
+                if done % _LOOK == 0 or done == number:
+                    found = profile(surface, Polygon(here), points=4 * len(here))
+                    near = seen.highest + 1e-6 * max(seen.barrier, 0.0)
+                    if found.highest <= min(near, limit):  # the later one of equals
+                        best, seen = here.copy(), found
+                if progress is not None and done < number:
+                    progress(done / number)
+        if progress is not None:
+            progress(1.0)
+    except KeyboardInterrupt:
         pass
     return RelaxedPath(best, seen, _across(surface, best, method), done)
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
 from rmtland.landscape.connectivity.lowered_barrier import lower_barrier
 from rmtland.landscape.connectivity.minimum_energy import RelaxedPath, relaxed_path
 from rmtland.landscape.connectivity.profiles import PathProfile, profile
+from rmtland.landscape.connectivity.share_done import ShareDone
 from rmtland.landscape.connectivity.trained_curves import trained_curve
 from rmtland.landscape.connectivity.unit_group import UnitGroup
 from rmtland.landscape.surface import LossSurface
@@ -55,12 +57,16 @@ class Connection:
         Of the permuted ones.
     relaxed : RelaxedPath or None
         Of the string.
+    is_whole : bool, optional
+        Whether all that was asked for was made; if Ctrl-C came before, the last path may be one
+        that it cut short.
     """
 
     profiles: Mapping[str, PathProfile]
     curves: Mapping[str, Curve]
     alignments: Mapping[str, Alignment]
     relaxed: RelaxedPath | None
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,8 @@ def connect(
     rng : optional
         Anything `numpy.random.default_rng` takes.
     progress : callable, optional
-        Called with the name of the path and the share that is done.
+        Called with the name of the path and the share that is done, of those that take long:
+        curves, the string and exchanges of units.
 
     Returns
     -------
@@ -183,47 +190,61 @@ def connect(
     swaps = count("swap_trials", swap_trials, min_value=0)
     found: dict[str, Curve] = {"linear": Polygon(np.array(ends))}
     alignments: dict[str, Alignment] = {}
-    kinds = [("permuted", False)] if groups else []
-    kinds += [("permuted, signs", True)] if any(group.signs for group in groups) else []
-    for name, signs in kinds:
-        alignments[name] = align(ends[0], ends[1], groups, signs=signs, rng=generator)
-        _refuse_another_function(surface, ends[1], alignments[name].theta)
-        found[name] = Polygon(np.array([ends[0], alignments[name].theta]))
-        if swaps:
-            low = lower_barrier(
-                surface, ends[0], alignments[name].theta, groups, signs=signs, trials=swaps, rng=0
-            )
-            alignments[f"{name}, lowered"] = low
-            found[f"{name}, lowered"] = Polygon(np.array([ends[0], low.theta]))
     relaxed = None
 
-    def note(name: str) -> Callable[[float], object] | None:
-        return None if progress is None else lambda share: progress(name, share)
+    def whole(name: str) -> ShareDone:
+        return ShareDone(None if progress is None else partial(progress, name))
 
+    kinds = [("permuted", False)] if groups else []
+    kinds += [("permuted, signs", True)] if any(group.signs for group in groups) else []
+    kinds_of_curve: dict[str, type[Curve]] = {"bezier": Bezier, "polygon": Polygon}
     try:
-        kinds_of_curve: dict[str, type[Curve]] = {"bezier": Bezier, "polygon": Polygon}
+        for name, signs in kinds:
+            alignments[name] = align(ends[0], ends[1], groups, signs=signs, rng=generator)
+            _refuse_another_function(surface, ends[1], alignments[name].theta)
+            found[name] = Polygon(np.array([ends[0], alignments[name].theta]))
+            if swaps:
+                lowered = f"{name}, lowered"
+                done = whole(lowered)
+                low = lower_barrier(
+                    surface,
+                    ends[0],
+                    alignments[name].theta,
+                    groups,
+                    signs=signs,
+                    trials=swaps,
+                    rng=0,
+                    progress=done,
+                )
+                alignments[lowered], found[lowered] = low, Polygon(np.array([ends[0], low.theta]))
+                done.pass_on()
         for name, kind in kinds_of_curve.items():
             if name in curves:
+                done = whole(name)
                 found[name] = trained_curve(
                     surface,
                     kind.between(ends[0], ends[1], bends),
                     steps=curve_steps,
                     step_size=step_size,
                     rng=generator,
-                    progress=note(name),
+                    progress=done,
                 )
+                done.pass_on()
         if "string" in curves:
             start = found.get("bezier", found.get("polygon", found["linear"]))
             row = start.at(np.linspace(0.0, 1.0, images + 1))
-            relaxed = relaxed_path(surface, row, steps=string_steps, progress=note("string"))
+            done = whole("string")
+            relaxed = relaxed_path(surface, row, steps=string_steps, progress=done)
             found["string"] = Polygon(relaxed.images)
+            done.pass_on()
+        is_whole = True
     except KeyboardInterrupt:
-        pass
+        is_whole = False
     profiles = {
         name: profile(surface, curve, points=points, index_points=index_points, rng=generator)
         for name, curve in found.items()
     }
-    return Connection(profiles, found, alignments, relaxed)
+    return Connection(profiles, found, alignments, relaxed, is_whole)
 
 
 def _refuse_another_function(surface: LossSurface, theta: Real, moved: Real) -> None:

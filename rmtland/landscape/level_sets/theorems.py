@@ -42,6 +42,7 @@ from rmtland.landscape.connectivity import (
     relaxed_path,
     trained_curve,
 )
+from rmtland.landscape.connectivity.share_done import ShareDone
 from rmtland.landscape.surface import NetworkSurface
 from rmtland.networks import MLP, train
 from rmtland.streams import streams
@@ -205,14 +206,21 @@ def _pair(
     ends = []
     for _ in range(2):
         start = net.init(rng=generator)
-        ends.append(train(net, start, x, y, gradient_norm=1e-9, max_steps=3000).theta)
+        trained = train(net, start, x, y, gradient_norm=1e-9, max_steps=3000)
+        if trained.reason == "interrupted":
+            raise KeyboardInterrupt
+        ends.append(trained.theta)
     first, second = ends
     straight = profile(surface, Polygon(np.array(ends)))
+    done = ShareDone()
     curve = trained_curve(
-        surface, Bezier.between(first, second, 3), steps=curve_steps, rng=generator
+        surface, Bezier.between(first, second, 3), steps=curve_steps, rng=generator, progress=done
     )
+    done.pass_on()
     row = curve.at(np.linspace(0.0, 1.0, 17))
-    relaxed = relaxed_path(surface, row, steps=string_steps).profile
+    done = ShareDone()
+    relaxed = relaxed_path(surface, row, steps=string_steps, progress=done).profile
+    done.pass_on()
     tried: list[PathProfile] = [straight, profile(surface, curve), relaxed]
     best = min(one.highest for one in tried)
     losses = (surface.loss(first), surface.loss(second))

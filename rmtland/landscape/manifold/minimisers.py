@@ -331,11 +331,15 @@ def interpolate(
         For another loss, or a weight decay.
     ConvergenceError
         If the network does not come to zero loss.
+    KeyboardInterrupt
+        On Ctrl-C while it trains.
     """
     start = net.at(theta, x, y)
     _refuse_other_losses(start)
     target = positive("energy", energy) * _square(start)
     found = train(net, theta, x, y, energy=target, max_steps=count("max_steps", max_steps))
+    if found.reason == "interrupted":
+        raise KeyboardInterrupt
     return polish(net.at(found.theta, x, y), throw=throw)
 
 

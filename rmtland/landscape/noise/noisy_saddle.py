@@ -66,13 +66,17 @@ def noisy_saddle(net: MLP, x: ArrayLike, y: ArrayLike, *, seed: int, starts: int
     ------
     ValueError
         If no saddle is found.
+    KeyboardInterrupt
+        On Ctrl-C.
     """
     surface, quiet = NetworkSurface.of(net, x, y), None
     for start in range(count("starts", starts)):
         first = net.init(rng=np.random.SeedSequence([seed, start]))
-        theta = train(net, first, x, y, max_steps=8).theta
+        trained = train(net, first, x, y, max_steps=8)
+        if trained.reason == "interrupted":
+            raise KeyboardInterrupt
         try:
-            found = saddle_near(surface, theta, max_steps=100)
+            found = saddle_near(surface, trained.theta, max_steps=100)
         except ConvergenceError:
             continue
         if not found.index:

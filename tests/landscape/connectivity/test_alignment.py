@@ -191,6 +191,43 @@ def test_layers_whose_units_cannot_be_followed_are_named():
             unit_groups(nn.Sequential(*layers))
 
 
+@pytest.mark.parametrize(
+    ("at", "made"),
+    [
+        ("permuted, lowered", ["linear", "permuted", "permuted, lowered"]),
+        ("bezier", ["linear", "permuted", "permuted, lowered", "bezier"]),
+        ("string", ["linear", "permuted", "permuted, lowered", "bezier", "string"]),
+        ("", ["linear", "permuted", "permuted, lowered", "bezier", "string"]),
+    ],
+)
+def test_ctrl_c_leaves_out_the_paths_that_follow(at, made):
+    """The path that it cut short kept it for itself, and the others were made as if whole."""
+    net = MLP((2, 3, 1), "relu")
+    surface = NetworkSurface.of(net, np.eye(2), np.ones((2, 1)))
+    shares = {}
+
+    def stop(name, share):
+        shares[name] = share
+        if name == at:
+            raise KeyboardInterrupt
+
+    found = connect(
+        surface,
+        *(net.init(rng=seed) for seed in (0, 1)),
+        groups=unit_groups(net),
+        curve_steps=9,
+        string_steps=9,
+        points=5,
+        swap_trials=200,
+        progress=stop,
+        rng=0,
+    )
+    assert list(found.profiles) == made
+    assert found.is_whole == (not at)
+    assert shares.pop(at, 0.5) < 1.0
+    assert set(shares.values()) <= {1.0}
+
+
 def test_groups_that_are_no_symmetry_are_refused():
     """Statistics that a batch normalisation keeps do not move with its units."""
     torch = pytest.importorskip("torch")

@@ -80,6 +80,24 @@ def test_trials_are_counted_and_ctrl_c_keeps_the_lowest(monkeypatch):
     assert stopped.sweeps == 1
 
 
+def test_progress_reaches_1_unless_ctrl_c_comes():
+    surface, (a, b), groups = problem()
+    shares = []
+    lower_barrier(surface, a, b, groups, trials=300, rng=0, progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert 0.0 < shares[0] < 0.5
+
+    def stop(share):
+        shares.append(share)
+        raise KeyboardInterrupt
+
+    shares.clear()
+    lower_barrier(surface, a, b, groups, trials=300, rng=0, progress=stop)
+    assert len(shares) == 1
+    assert shares[0] < 1.0
+
+
 def test_what_does_not_fit_is_refused():
     surface, (a, b), groups = problem()
     with pytest.raises(ValueError, match="second must have"):

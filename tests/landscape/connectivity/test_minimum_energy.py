@@ -95,6 +95,13 @@ def test_an_interrupt_keeps_the_best():
     assert found.profile.barrier < 1.6
 
 
+def test_progress_ends_at_1_where_the_step_is_too_long():
+    shares = []
+    relaxed_path(valley(), np.linspace(*ENDS, 13), steps=50, step_size=1e3, progress=shares.append)
+    assert shares[-1] == 1.0
+    assert len(shares) < 50
+
+
 def test_newton_says_where_it_ends():
     def quadratic(theta):
         return 0.5 * float(theta[0] ** 2 - theta[1] ** 2), theta * [1.0, -1.0]

@@ -26,3 +26,36 @@ def test_wide_networks_have_one_valley():
         assert np.ptp(found.ends, axis=1).max() < 1e-3  # the same data, the same least loss
         assert found.straight.min() > 0.01
         assert found.barriers.max() < 0.05 * found.straight.max()
+
+
+def test_an_interrupted_pair_is_none(monkeypatch):
+    """Training and curves keep Ctrl-C for themselves: the next width was begun all the same."""
+    import rmtland.landscape.level_sets.theorems as module
+
+    case, calls = theorem_cases()[0], []
+    trained = module.train
+
+    def cut_short(*arguments, **options):
+        calls.append(1)
+        if len(calls) < 3:
+            return trained(*arguments, **options)
+
+        def stop(steps, point):
+            raise KeyboardInterrupt
+
+        return trained(*arguments, **options, callback=stop)
+
+    monkeypatch.setattr(module, "train", cut_short)
+    options = {"pairs": 1, "curve_steps": 2, "string_steps": 1, "widths": (1, 2, 3), "rng": 0}
+    found = valley_heights(case, **options)
+    assert [one.width for one in found] == [1]
+    assert len(calls) == 3
+    monkeypatch.setattr(module, "train", trained)
+
+    def shortened(surface, curve, *, progress, **options):
+        progress(0.5)
+        return curve
+
+    monkeypatch.setattr(module, "trained_curve", shortened)
+    with pytest.raises(KeyboardInterrupt):
+        valley_heights(case, **options)
