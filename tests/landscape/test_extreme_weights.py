@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland.landscape.connectivity import Bezier, relaxed_path, trained_curve
+from rmtland.landscape.connectivity import Bezier, align, relaxed_path, trained_curve, unit_groups
 from rmtland.landscape.critical_points import (
     CappedNewton,
     CriticalPoint,
@@ -15,6 +15,7 @@ from rmtland.landscape.critical_points import (
 from rmtland.landscape.minimisers import measure_added_unit
 from rmtland.landscape.noise import chain_gradients
 from rmtland.landscape.sharpness import ball_sharpness
+from rmtland.landscape.slices import filter_normalised
 from rmtland.landscape.surface import FunctionSurface, NetworkSurface
 from rmtland.networks import MLP, gaussian
 
@@ -116,3 +117,17 @@ def test_the_added_unit_must_leave_residuals():
         measure_added_unit(
             rng.standard_normal((4, 6)), rng.standard_normal((2, 6)), hidden=1, starts=2, steps=5
         )
+
+
+@pytest.mark.parametrize("unit", [2.0**-700, 2.0**700])
+def test_networks_are_aligned_and_directions_scaled_in_any_unit(unit):
+    net = MLP((3, 6, 2))
+    first, second, groups = weights(30, 1.0), weights(30, 1.0, seed=1), unit_groups(net)
+    near = align(first, second, groups, rng=0)
+    here = align(unit * first, unit * second, groups, rng=0)
+    assert (here.theta == unit * near.theta).all()
+    assert (here.distance, here.before) == (unit * near.distance, unit * near.before)
+    toy = NetworkSurface.of(net, np.eye(3), np.ones((3, 2)))
+    scaled = filter_normalised(toy, first, second)
+    assert (filter_normalised(toy, first, unit * second) == scaled).all()
+    assert (filter_normalised(toy, unit * first, second) == unit * scaled).all()

@@ -35,6 +35,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -171,6 +172,9 @@ def align(
         raise ValueError("there are no groups of units to permute")
     generator, number = random_generator(rng), count("restarts", restarts, min_value=0)
     limit = count("max_sweeps", max_sweeps)
+    # squares of huge or tiny weights are no numbers; a power of 2 is exact
+    unit = _power_of_2(max(float(np.abs(fixed).max()), float(np.abs(moving).max())))
+    fixed, moving = fixed / unit, moving / unit
     before = float(np.linalg.norm(fixed - moving))
     best, least, spent = moving, before, 0
     for run in range(number + 1):
@@ -189,7 +193,12 @@ def align(
     apart = float(np.linalg.norm(fixed - copy))
     if apart < min(least, _NEAR * float(np.linalg.norm(fixed))):
         best, least, spent = copy, apart, 1
-    return Alignment(np.array(best), least, before, spent)
+    return Alignment(unit * best, unit * least, unit * before, spent)
+
+
+def _power_of_2(size: float) -> float:
+    """Return the power of 2 up to a size, and 1 for sizes whose squares are numbers."""
+    return 1.0 if 1e-100 < size < 1e100 or not size else math.ldexp(1.0, math.frexp(size)[1] - 1)
 
 
 def _descend(

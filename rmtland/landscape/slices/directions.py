@@ -125,11 +125,16 @@ def filter_normalised(
             continue
         rows = shape[0] if len(shape) > 1 and by == "filter" else 1
         mine, own = (v[place].reshape(rows, -1) for v in (given, center))
-        norms = np.linalg.norm(mine, axis=1, keepdims=True)
-        sizes = np.linalg.norm(own, axis=1, keepdims=True)
+        norms, sizes = _lengths(mine), _lengths(own)
         factors = np.divide(sizes, norms, out=np.zeros_like(sizes), where=norms > 0.0)
         scaled[place] = (factors * mine).ravel()
     return scaled
+
+
+def _lengths(rows: Real) -> Real:
+    """Return the norm of each row as a column, where squares are no numbers too."""
+    unit = np.ldexp(1.0, int(np.frexp(np.abs(rows).max())[1]) - 1)  # exact: a power of 2
+    return np.asarray(unit * np.linalg.norm(rows / unit, axis=1, keepdims=True))
 
 
 def random_directions(
