@@ -112,6 +112,8 @@ class InnerAtom:
         cls, tables: BandTables, place: float, mass: float, radius: float, close: bool
     ) -> InnerAtom | None:
         z = (place + radius * _NODES).astype(np.complex128)
+        if (z.real == place).any():  # closer than the spacing of numbers
+            return None
         state, steps = tables.solve(z.real)
         equation = tables.solver.equation
         if steps.min() < 0:
