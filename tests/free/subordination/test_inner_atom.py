@@ -117,9 +117,9 @@ def test_the_stated_error_holds_the_rounding_of_the_points(q, v, t):
 
 
 def test_nothing_is_known_closer_than_the_spacing_of_numbers():
-    """Points that are the atom itself divided by zero, with a warning."""
-    law = free_sum(Discrete((0.0, 1.0), (0.5, 0.5)), Discrete((0.0, 5.0), (0.7, 0.3)))
-    place, mass = law.atoms[0]
-    found = InnerAtom.of(law._bands, place + 1.0, mass, 1e-17)
+    """Points that are the place itself divided by zero, with a warning."""
+    law = free_power(PROJECTED, 1.1)
+    with unchecked(law):
+        found = InnerAtom.of(law._bands, 0.5, 0.1, 1e-17)
     assert np.isnan(found.rest).all()
     assert found.spread == np.inf
