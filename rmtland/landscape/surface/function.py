@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, float_array
 from rmtland.landscape.surface.surface import LossSurface
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Real, override
@@ -63,15 +63,16 @@ class FunctionSurface(LossSurface):
 
     @override
     def value(self, theta: Real) -> tuple[float, Real]:
-        value, gradient = self._function(np.asarray(theta, dtype=np.float64))
+        value, gradient = self._function(self._place(theta))
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise ValueError("the function overflows floating-point numbers at this point")
         return float(value), np.asarray(gradient, dtype=np.float64)
 
     @override
     def hessian(self, theta: Real) -> Real:
+        theta = self._place(theta)
         if self._second is not None:
-            return np.asarray(self._second(np.asarray(theta, dtype=np.float64)), dtype=np.float64)
+            return np.asarray(self._second(theta), dtype=np.float64)
         step = 6e-6 * max(1.0, float(np.abs(theta).max()))
         rows = [
             (self.gradient(theta + step * unit) - self.gradient(theta - step * unit)) / (2 * step)
@@ -79,6 +80,12 @@ class FunctionSurface(LossSurface):
         ]
         matrix = np.array(rows)
         return 0.5 * (matrix + matrix.T)
+
+    def _place(self, theta: Real) -> Real:
+        place = float_array("theta", theta, ndim=1)
+        if place.shape != (self.size,):
+            raise ValueError(f"theta must have {self.size} entries; got {place.shape[0]}")
+        return place
 
     @override
     def product(self, theta: Real, vector: Real) -> Real:

@@ -97,6 +97,18 @@ def test_single_precision_is_refused():
         NetworkSurface(point)
 
 
+def test_a_function_is_asked_at_its_own_points_only():
+    """A function that does not look at its argument answered for points of another space."""
+    bowl = FunctionSurface(2, lambda t: (float(t @ t), 2.0 * t), lambda t: 2.0 * np.eye(2))
+    for ask in (bowl.loss, bowl.gradient, bowl.hessian, lambda t: bowl.product(t, np.ones(2))):
+        with pytest.raises(ValueError, match="theta must have 2 entries; got 3"):
+            ask(np.ones(3))
+        with pytest.raises(ValueError, match="1 NaN"):
+            ask(np.array([np.nan, 1.0]))
+        with pytest.raises(TypeError, match="real numbers"):
+            ask(np.ones(2) * 1j)
+
+
 def test_a_function_has_products_by_differences():
     def cubic(theta):
         return float((theta**3).sum()), 3.0 * theta**2
