@@ -43,7 +43,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import count, float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.manifold.activity import few_active_units
 from rmtland.models.conditioned.given_residuals import in_double
@@ -189,8 +189,17 @@ class Minimiser:
         -------
         ndarray, shape (p,)
             v without its part in the row space of the Jacobian.
+
+        Raises
+        ------
+        ValueError
+            If the vector is not finite, or not of p entries.
+        TypeError
+            If it is not real.
         """
-        v = np.asarray(vector, dtype=np.float64)
+        v = float_array("vector", vector, ndim=1)
+        if v.shape != self.theta.shape:
+            raise ValueError(f"vector must have {self.theta.size} entries; got {v.size}")
         values, vectors = self._kernel
         kept, basis = values[: self.rank], vectors[:, : self.rank]
         if not self.is_regular:

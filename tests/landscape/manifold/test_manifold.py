@@ -180,3 +180,12 @@ def test_bad_input_is_refused():
     isolated = MLP((1, 1)).at([1.0], [[1.0]], [[1.0]])
     with pytest.raises(ValueError, match="isolated"):
         walk_along(Minimiser(isolated))
+
+
+def test_tangent_parts_are_those_of_vectors_of_the_network():
+    """A column of shape (p, 1) was broadcast to numbers that mean nothing."""
+    net = MLP((2, 3, 1))
+    here = Minimiser(net.at(net.init(rng=0), np.eye(2), np.ones((2, 1))))
+    for vector, message in ((np.ones((9, 1)), "1 axes"), (np.ones(8), "9 entries; got 8")):
+        with pytest.raises(ValueError, match=message):
+            here.tangent_part(vector)
