@@ -258,7 +258,9 @@ class Certificate:
             # targets and inputs that no network of that kind takes are refused here
             net.at(np.zeros(net.parameter_count), found.x, found.y)
             digest = header["digest"]
-        except (KeyError, TypeError, ValueError) as error:
+        except KeyError as error:
+            raise ValueError(f"{os.fspath(path)} is damaged: it has no {error}") from None
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)} is damaged: {error}") from None
         if digest != found.digest:
             raise ValueError(

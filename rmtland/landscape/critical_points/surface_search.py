@@ -118,8 +118,13 @@ def checked_starts(starts: ArrayLike, size: int) -> Real:
     ------
     ValueError
         For another shape, or entries that are not finite.
+    TypeError
+        If they are not real numbers.
     """
-    given: Real = np.asarray(starts, dtype=np.float64)
+    array = np.asarray(starts)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"starts must be real numbers; got dtype {array.dtype}")
+    given: Real = array.astype(np.float64)
     if given.ndim != 2 or given.shape[1] != size:
         raise ValueError(
             f"starts must be a number, or an array of shape (k, {size}); got shape {given.shape}"

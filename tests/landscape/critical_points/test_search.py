@@ -309,6 +309,10 @@ def test_a_changed_network_is_seen_by_its_digest(certificate, tmp_path, name, va
         Certificate.load(path)
     path = write_arrays(tmp_path / "same.npz", header, arrays, kind="critical points")
     assert len(Certificate.load(path)) == len(certificate)
+    del arrays["theta"]
+    path = write_arrays(tmp_path / "less.npz", header, arrays, kind="critical points")
+    with pytest.raises(ValueError, match="is damaged: it has no 'theta'"):
+        Certificate.load(path)
 
 
 def test_a_changed_array_is_seen_by_its_digest(certificate, tmp_path):

@@ -132,3 +132,10 @@ def test_what_is_not_done_with_surfaces_is_refused(both):
     )
     with pytest.raises(ValueError, match="double precision"):
         find_critical_points(single, starts=1)
+
+
+def test_starts_that_are_no_real_numbers_are_refused():
+    net = MLP((1, 1))
+    for starts in (np.ones((1, 1)) * 1j, np.array([["a"]])):
+        with pytest.raises(TypeError, match="starts must be real numbers"):
+            find_critical_points(net, [[1.0]], [[1.0]], starts=starts)
