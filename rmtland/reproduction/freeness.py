@@ -95,11 +95,18 @@ def rotated_hessian(
         edges of 60 bins of the free sum and its mass below them; at points `x` the distribution
         functions, smoothed at height eta, of H, the rotations, the free sum and the Dyson law,
         and the density of the last; distances; indices.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C while the network trains.
     """
     rng = random_generator(seed)
     data = whitened_images(samples, images, rng=rng)
     net = MLP((data.n_in, hidden, data.n_out), activation="relu")
     trained = train(net, net.init(rng=rng), data.x, data.y, energy=energy, max_steps=20_000)
+    if trained.reason == "interrupted":  # training keeps Ctrl-C for itself: no result of a half
+        raise KeyboardInterrupt
     point = net.at(trained.theta, data.x, data.y)
     split = point.hessian()
     total, first, second = (

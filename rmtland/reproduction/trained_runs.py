@@ -79,6 +79,11 @@ def stage_point(network: str, *, run: int, root: int, fraction: float, steps: in
     -------
     Stage
         Number of the iterate, whether it is the last, network, and point.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C while the network trains.
     """
     choice("network", network, NAMES)
     net, data, seen = _trained(network, run, root, steps)
@@ -101,9 +106,11 @@ def _trained(
     def keep(_: int, point: LossPoint) -> None:
         seen.append((point.energy, np.array(point.theta)))
 
-    train(
+    ended = train(
         net, net.init(rng=rng), data.x, data.y, max_steps=steps, gradient_norm=1e-7, callback=keep
     )
+    if ended.reason == "interrupted":  # training keeps Ctrl-C for itself: no stages of a half
+        raise KeyboardInterrupt
     return net, data, seen
 
 

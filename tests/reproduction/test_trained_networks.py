@@ -1,5 +1,8 @@
 """Networks in training against all levels: what one small run must show."""
 
+import importlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -32,6 +35,25 @@ def test_every_level_has_its_distance_and_some_a_density(made):
     canvas = Figure()
     figure.draw(canvas, content)
     assert [len(ax.lines) for ax in canvas.axes if ax.axison] == [3, len(LEVELS)]
+
+
+@pytest.mark.parametrize("module", ["trained_runs", "freeness"])
+def test_a_run_that_ctrl_c_cut_short_gives_no_result(monkeypatch, module):
+    """The run trained by half was stored as if whole, and taken when the figure was resumed."""
+    place = importlib.import_module(f"rmtland.reproduction.{module}")
+    train = place.train
+
+    def cut_short(*arguments, **options):
+        return replace(train(*arguments, **{**options, "max_steps": 2}), reason="interrupted")
+
+    monkeypatch.setattr(place, "train", cut_short)
+    options = {"rotations": 1, "points": 5, "eta": 0.1, "images": "", "seed": 0}
+    calls = {
+        "freeness": lambda: place.rotated_hessian(2, 20, 0.3, **options),
+        "trained_runs": lambda: stage_point(SMALL, run=7, root=7, fraction=0.0, steps=5),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        calls[module]()
 
 
 def test_numbers_are_those_of_the_library(made):
