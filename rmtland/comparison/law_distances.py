@@ -106,19 +106,13 @@ def kolmogorov_distance(first: Theory, second: Theory, *, tolerance: float = 1e-
     rmtland.comparison.wasserstein_distance : the area between them.
     rmtland.comparison.compare : a spectrum and a law, with outliers and indices.
     """
-    one, other = law_of(first), law_of(second)
-    wanted = positive("tolerance", tolerance)
-    if _same(one, other):
+    line, wanted = _Line.between(first, second), positive("tolerance", tolerance)
+    if line is None:
         return LawDistance(0.0, 0.0)
-    line = _Line(one, other)
-    pieces = np.arange(len(line.low))
-    many = max(1, 64 // len(pieces))
-    ends = np.linspace(0.0, 1.0, many + 1)
-    piece = np.repeat(pieces, many)
-    left, right = np.tile(ends[:-1], len(pieces)), np.tile(ends[1:], len(pieces))
+    piece, left, right = line.cells(64)
     low, high = line.values(piece, left), line.values(piece, right)
     found = float(max(np.abs(low[0] - low[1]).max(), np.abs(high[0] - high[1]).max()))
-    spent, left_over, limit = 2 * len(piece), 0.0, _LIMIT + 8 * len(pieces)
+    spent, left_over, limit = 2 * len(piece), 0.0, _LIMIT + 8 * len(line.low)
     for _ in range(_HALVINGS):
         above = np.maximum(high[0] - low[1], high[1] - low[0]) - found
         open_ = above > wanted
@@ -169,18 +163,12 @@ def wasserstein_distance(first: Theory, second: Theory, *, tolerance: float = 1e
     rmtland.comparison.kolmogorov_distance : the largest difference.
     rmtland.comparison.compare : a spectrum and a law, with outliers and indices.
     """
-    one, other = law_of(first), law_of(second)
-    wanted = positive("tolerance", tolerance)
-    if _same(one, other):
+    line, wanted = _Line.between(first, second), positive("tolerance", tolerance)
+    if line is None:
         return LawDistance(0.0, 0.0)
-    line = _Line(one, other)
-    pieces = np.arange(len(line.low))
-    many = max(1, 8 // len(pieces))
-    ends = np.linspace(0.0, 1.0, many + 1)
-    piece = np.repeat(pieces, many)
-    left, right = np.tile(ends[:-1], len(pieces)), np.tile(ends[1:], len(pieces))
+    piece, left, right = line.cells(8)
     value = error = 0.0
-    spent, allowed, limit = 0, wanted * line.width, _LIMIT + 60 * len(pieces)
+    spent, allowed, limit = 0, wanted * line.width, _LIMIT + 60 * len(line.low)
     for _ in range(_HALVINGS):
         area, off = line.panels(piece, left, right)
         spent += 15 * len(piece)
@@ -204,10 +192,6 @@ def wasserstein_distance(first: Theory, second: Theory, *, tolerance: float = 1e
             "is no area"
         )
     return LawDistance(value, error + line.accuracy * line.width)
-
-
-def _same(first: Law, second: Law) -> bool:
-    return first is second or (type(first) is type(second) and bool(first == second))
 
 
 class _Line:
@@ -234,6 +218,20 @@ class _Line:
         # limits at the ends of the pieces, from within: what is at an atom is of neither side
         self.start = np.array([np.asarray(law.cdf(self.low)) for law in self.laws])
         self.end = np.array([np.asarray(law.mass_below(self.high)) for law in self.laws])
+
+    @classmethod
+    def between(cls, first: Theory, second: Theory) -> _Line | None:
+        """Return the line of two laws; None where they are the same."""
+        one, other = law_of(first), law_of(second)
+        same = one is other or (type(one) is type(other) and bool(one == other))
+        return None if same else cls(one, other)
+
+    def cells(self, least: int) -> tuple[Integer, Real, Real]:
+        """Pieces of cells, and between which t they are: so many, or one a piece."""
+        many, pieces = max(1, least // len(self.low)), np.arange(len(self.low))
+        ends = np.linspace(0.0, 1.0, many + 1)
+        left, right = (np.tile(part, len(pieces)) for part in (ends[:-1], ends[1:]))
+        return np.repeat(pieces, many), left, right
 
     def points(self, piece: Integer, t: Real) -> tuple[Real, Real]:
         """Points at t, and dx/dt: squares next to the ends, rational towards infinity."""
