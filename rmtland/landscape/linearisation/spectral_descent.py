@@ -273,10 +273,11 @@ class SpectralDescent:
         share = finite("fraction", fraction)
         if not 0.0 < share <= 1.0:
             raise ValueError(f"fraction must be above 0 and at most 1; got {share}")
-        if self.step_size >= self.largest_step_size:
+        top = float(self.eigenvalues[self.coefficients != 0].max(initial=0.0))
+        if top * self.step_size >= 2.0 * self.samples:
             raise ValueError(
                 f"descent does not converge with step_size {self.step_size:g}; take less than "
-                f"{self.largest_step_size:g} = 2 m/lambda_max"
+                f"{2.0 * self.samples / top:g} = 2 m/lambda_max, of the modes with a residual"
             )
         if float(self.loss(0)) == 0.0:
             return 0

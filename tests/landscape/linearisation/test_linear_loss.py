@@ -72,6 +72,11 @@ def test_an_unstable_mode_that_the_residual_has_no_part_in_adds_nothing():
     descent = SpectralDescent(np.array([1.0, 4.0]), np.array([1.0, 0.0]), 0.0, 1, 0.9)
     assert descent.loss([1, 10**9]) == pytest.approx([0.005, 0.0])
     assert descent.distance(10**9) == pytest.approx(1.0)
+    assert descent.steps_to(0.01) == 1
+    assert descent.steps_to(1e-3) == 2
+    grows = SpectralDescent(np.array([1.0, 3.0, 4.0]), np.array([1.0, 1.0, 0.0]), 0.0, 1, 0.9)
+    with pytest.raises(ValueError, match=r"take less than 0\.666667 = "):
+        grows.steps_to(0.01)
 
 
 def test_held_out_outputs_move_by_the_cross_kernel():
