@@ -41,7 +41,13 @@ from rmtland.landscape.surface import LossSurface
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
-__all__ = ["Directions", "eigenvector_directions", "filter_normalised", "random_directions"]
+__all__ = [
+    "Directions",
+    "eigenvector_directions",
+    "filter_normalised",
+    "lengths",
+    "random_directions",
+]
 
 NORMALISATIONS = ("filter", "layer", "none")
 VECTORS = ("zero", "whole")
@@ -125,15 +131,27 @@ def filter_normalised(
             continue
         rows = shape[0] if len(shape) > 1 and by == "filter" else 1
         mine, own = (v[place].reshape(rows, -1) for v in (given, center))
-        norms, sizes = _lengths(mine), _lengths(own)
+        norms, sizes = lengths(mine), lengths(own)
         factors = np.divide(sizes, norms, out=np.zeros_like(sizes), where=norms > 0.0)
         scaled[place] = (factors * mine).ravel()
     return scaled
 
 
-def _lengths(rows: Real) -> Real:
-    """Return the norm of each row as a column, where squares are no numbers too."""
-    unit = np.ldexp(1.0, int(np.frexp(np.abs(rows).max())[1]) - 1)  # exact: a power of 2
+def lengths(rows: Real) -> Real:
+    """Return the norm of each row, where squares are no numbers too.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (k, p)
+        One vector a row.
+
+    Returns
+    -------
+    ndarray, shape (k, 1)
+        A column.
+    """
+    sizes = np.abs(rows).max(axis=1, keepdims=True)
+    unit = np.ldexp(1.0, np.frexp(sizes)[1] - 1)  # exact: a power of 2
     return np.asarray(unit * np.linalg.norm(rows / unit, axis=1, keepdims=True))
 
 

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import count, finite, float_array
-from rmtland.landscape.slices.directions import Directions
+from rmtland.landscape.slices.directions import Directions, lengths
 from rmtland.landscape.surface import LossSurface
 from rmtland.typing import ArrayLike, Real
 
@@ -122,11 +122,10 @@ class PlaneSlice:
                 f"{at.shape}"
             )
         away = at - self.origin
-        lengths = np.linalg.norm(self.directions, axis=1)  # they may differ by any factor
-        solved, *_ = np.linalg.lstsq((self.directions / lengths[:, None]).T, away.T, rcond=None)
-        found = np.asarray(solved.T / lengths, dtype=np.float64)
-        apart = np.asarray(away - found @ self.directions)
-        return found, np.sqrt((apart**2).sum(axis=1))
+        norms = lengths(self.directions)  # they may differ by any factor
+        solved, *_ = np.linalg.lstsq((self.directions / norms).T, away.T, rcond=None)
+        found = np.asarray(solved.T / norms.T, dtype=np.float64)
+        return found, lengths(away - found @ self.directions)[:, 0]
 
 
 def line_slice(
@@ -224,8 +223,8 @@ def plane_slice(
         raise ValueError(
             f"a plane has two directions of {surface.size} entries; got shape {rows.shape}"
         )
-    norms = np.linalg.norm(rows, axis=1)
-    if not norms.all() or np.linalg.svd(rows / norms[:, None], compute_uv=False)[-1] < 1e-8:
+    norms = lengths(rows)
+    if not norms.all() or np.linalg.svd(rows / norms, compute_uv=False)[-1] < 1e-8:
         raise ValueError("the two directions are parallel or zero: they span no plane")
     each = points if isinstance(points, tuple) else (points, points)
     spans = extent if np.ndim(extent) == 2 else (extent, extent)

@@ -52,6 +52,18 @@ def test_projections_take_directions_of_any_lengths():
     assert distances[0] == 0.0
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e200])
+def test_planes_and_projections_are_the_same_in_any_unit(unit):
+    slanted = np.array([[1.0, 0.0], [3.0, 4.0]])
+    plane = plane_slice(bowl(), np.zeros(2), unit * slanted, extent=1.0 / unit, points=3)
+    same = plane_slice(bowl(), np.zeros(2), slanted, points=3)
+    np.testing.assert_allclose(plane.losses, same.losses, rtol=1e-12)
+    points, _ = plane.coordinates_of([[4.0, 4.0]])
+    np.testing.assert_allclose(points * unit, [[1.0, 1.0]], rtol=1e-12)
+    line = plane_slice(bowl(3), np.zeros(3), np.eye(3)[:2], points=3)
+    assert line.coordinates_of([[0.0, 0.0, unit]])[1] == pytest.approx(unit, rel=1e-12, abs=0.0)
+
+
 def test_points_of_another_space_are_not_projected():
     plane = plane_slice(bowl(), np.zeros(2), np.eye(2), points=3)
     with pytest.raises(ValueError, match=r"thetas must have 2 columns.* got shape \(3, 1\)"):
