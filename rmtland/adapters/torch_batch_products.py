@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rmtland.adapters.torch_batches import Batch, Batches
+from rmtland.adapters.torch_batches import Batch, Batches, tensors_of
+from rmtland.adapters.torch_checks import same_values
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_products import ROUTES
 from rmtland.typing import Array
@@ -31,7 +32,8 @@ class BatchProducts:
     method : str
         Route of the products.
     keep_graph : bool
-        Whether the graph of the only batch is kept, as long as no parameter or buffer moves.
+        Whether the graph of the only batch is kept, as long as no parameter, buffer or sample
+        changes.
     """
 
     def __init__(
@@ -40,27 +42,36 @@ class BatchProducts:
         self.function, self.batches, self.part = function, batches, part
         self.route, self.keep_graph = ROUTES[method], keep_graph
         self._kept: Any = None
-        self._kept_at: list[Array] = []
+        self._kept_at: list[tuple[Array, int]] = []
 
     def __iter__(self) -> Iterator[tuple[Any, Batch | None]]:
         """Yield what multiplies by the matrix of each batch, and the batch where it is read."""
-        read = (self.function.batch(batch) for batch in self.batches)
         if self.keep_graph:
-            if self._kept is None or self._has_moved():
-                (batch,) = read
-                self._kept_at = [value.clone() for value in self._present()]
-                self._kept = self.route(self.function, batch, self.part)
+            (batch,) = self.batches
+            present = self._present(batch)
+            if self._kept is None or not self._is_of(present):
+                self._kept = None  # before the next one: there is memory for one
+                self._kept_at = [(value.clone(), _version(value)) for value in present]
+                self._kept = self.route(self.function, self.function.batch(batch), self.part)
             yield self._kept, None
             return
-        for batch in read:
+        for batch in map(self.function.batch, self.batches):
             yield self.route(self.function, batch, self.part), batch
 
-    def _present(self) -> list[Array]:
-        """Return all parameters and buffers of the model, as they are."""
+    def _present(self, batch: Batch) -> list[Array]:
+        """Return all parameters and buffers of the model, and the data, as they are."""
         model = self.function.model
-        return [each.detach() for each in (*model.parameters(), *model.buffers())]
+        own = (each.detach() for each in (*model.parameters(), *model.buffers()))
+        return [*own, *tensors_of(batch.inputs), *tensors_of(batch.targets)]
 
-    def _has_moved(self) -> bool:
-        """Whether parameters or buffers are others than those of the graph that is kept."""
-        pairs = zip(self._present(), self._kept_at, strict=True)
-        return not all(bool((now == then).all()) for now, then in pairs)
+    def _is_of(self, present: list[Array]) -> bool:
+        """Whether the graph that is kept is of these tensors, and none was written to since."""
+        return len(present) == len(self._kept_at) and all(
+            _version(now) == version and now.shape == then.shape and same_values(now, then)
+            for now, (then, version) in zip(present, self._kept_at, strict=True)
+        )
+
+
+def _version(tensor: Array) -> int:
+    """Return how often a tensor was written to: a graph refuses tensors of another version."""
+    return 0 if tensor.is_inference() else int(tensor._version)

@@ -29,6 +29,7 @@ __all__ = [
     "refuse_mixed_samples",
     "refuse_other_device",
     "refuse_random_modules",
+    "same_values",
 ]
 
 
@@ -160,7 +161,7 @@ def first_outputs(function: LossFunction, batch: Batch) -> Tree:
                 f"the model changes its buffer {name} when it is called, so that the loss is no "
                 "function of the parameters; call model.eval(), or take that out"
             )
-    changed = [(tensor, before) for tensor, before in kept if not _same(tensor, before)]
+    changed = [(tensor, before) for tensor, before in kept if not same_values(tensor, before)]
     with torch.no_grad():
         for tensor, before in changed:
             tensor.copy_(before)
@@ -184,8 +185,18 @@ def first_outputs(function: LossFunction, batch: Batch) -> Tree:
     return outputs
 
 
-def _same(one: Array, other: Array) -> bool:
-    """Whether two tensors of one shape are equal; NaN is equal to NaN."""
+def same_values(one: Array, other: Array) -> bool:
+    """Whether two tensors of one shape are equal; NaN is equal to NaN.
+
+    Parameters
+    ----------
+    one, other : tensor
+        On one device.
+
+    Returns
+    -------
+    bool
+    """
     return bool(((one == other) | ((one != one) & (other != other))).all())
 
 

@@ -1,5 +1,7 @@
 """Models, losses and settings with which a Hessian could be wrong without a word."""
 
+import copy
+
 import numpy as np
 import pytest
 from torch_cases import F, perceptron, torch
@@ -184,6 +186,48 @@ def test_kept_graph_is_that_of_the_present_parameters():
     assert (dense(operator) != first).any()
     assert (dense(operator) == dense(from_torch(made, F.mse_loss, (X, Y)))).all()
     made.net[2].weight.data.mul_(2.0)  # which no version counter notices
+    assert (dense(operator) == dense(from_torch(made, F.mse_loss, (X, Y)))).all()
+    state = copy.deepcopy(made.state_dict())
+    with torch.no_grad():
+        made.net[0].weight.mul_(2.0)
+    made.load_state_dict(state)  # the same values, written anew
+    assert (dense(operator) == dense(from_torch(made, F.mse_loss, (X, Y)))).all()
+
+
+@pytest.mark.parametrize("kind", ["numpy", "other precision", "torch"])
+def test_kept_graph_is_that_of_the_present_data(kind):
+    x, y = X.clone(), Y.clone()
+    if kind == "numpy":
+        x, y = x.numpy(), y.numpy()  # written to without the tensors' knowledge
+    made, dtype = model(), torch.float64
+    if kind == "other precision":
+        made = made.float()
+        x, y = x.float(), y.float()
+    operator = from_torch(made, F.mse_loss, (x, y), dtype=dtype, keep_graph=True)
+    dense(operator)
+    kept = operator._products._kept
+    dense(operator)
+    assert operator._products._kept is kept
+    for written in (x, y):
+        written *= 2
+        fresh = from_torch(made, F.mse_loss, (x, y), dtype=dtype)
+        assert (dense(operator) == dense(fresh)).all()
+
+
+def test_kept_graph_whose_making_was_stopped_is_made_again(monkeypatch):
+    made = model()
+    operator = from_torch(made, F.mse_loss, (X, Y), keep_graph=True)
+    dense(operator)
+    with torch.no_grad():
+        made.net[0].weight.mul_(2.0)
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operator._products, "route", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            dense(operator)
     assert (dense(operator) == dense(from_torch(made, F.mse_loss, (X, Y)))).all()
 
 
