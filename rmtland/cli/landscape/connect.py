@@ -97,8 +97,9 @@ def connect(
         for pair in range(many):
             ends = _trained(network, pair) if model is None else _given(model)
             with stage_bar() as stage:
+                swaps = swap_trials if ends.groups else 0
                 lowered = [f"{kind}, lowered" for kind in ("permuted", "permuted, signs")]
-                named = (*lowered, *wanted) if swap_trials and ends.groups else wanted
+                named = (*lowered, *wanted) if swaps else wanted
                 bars = {name: stage(f"pair {pair + 1}: {name}") for name in named}
                 made = connectivity.connect(
                     ends.surface,
@@ -109,7 +110,7 @@ def connect(
                     curve_steps=curve_steps,
                     string_steps=string_steps,
                     index_points=index_points if pair == 0 else 0,
-                    swap_trials=swap_trials,
+                    swap_trials=swaps,
                     rng=seed + pair,
                     progress=partial(_show, bars),
                 )

@@ -158,7 +158,8 @@ def connect(
     points, index_points : int, optional
         Of each profile.
     swap_trials : int, optional
-        Exchanges of units that `lower_barrier` tries from each permutation; none by default.
+        Exchanges of units of the groups that `lower_barrier` tries from each permutation; none by
+        default.
     rng : optional
         Anything `numpy.random.default_rng` takes.
     progress : callable, optional
@@ -173,8 +174,8 @@ def connect(
     Raises
     ------
     ValueError
-        For an unknown curve, ends of another size or that are the same, or groups whose permutation
-        changes the loss.
+        For an unknown curve, ends of another size or that are the same, groups whose permutation
+        changes the loss, or exchanges of units without groups.
     """
     unknown = sorted(set(curves) - {"bezier", "polygon", "string"})
     if unknown:
@@ -188,6 +189,8 @@ def connect(
     generator = random_generator(rng)
     count("images", images, min_value=2)
     swaps = count("swap_trials", swap_trials, min_value=0)
+    if swaps and not groups:
+        raise ValueError(f"swap_trials={swaps} takes the units to exchange: give groups, or 0")
     found: dict[str, Curve] = {"linear": Polygon(np.array(ends))}
     alignments: dict[str, Alignment] = {}
     relaxed = None

@@ -54,6 +54,11 @@ def test_two_models_of_ones_own(rmtland, tmp_path):
         "def one():\n"
         "    models, loss, data = setup()\n"
         "    return models[0], loss, data\n"
+        "class Own(torch.nn.Sequential):\n"
+        "    pass\n"
+        "def own():\n"
+        "    models, loss, data = setup()\n"
+        "    return [Own(*model) for model in models], loss, data\n"
     )
     target = f"{tmp_path / 'mine.py'}:setup"
     options = ("--curve-steps", 5, "--string-steps", 2, "--index-points", 0, "--json", "-")
@@ -62,6 +67,10 @@ def test_two_models_of_ones_own(rmtland, tmp_path):
     report = json.loads(result.out)
     assert report["subject"] == "Sequential, 26 parameters"
     assert "permuted, signs" in [path["name"] for path in report["paths"]]
+    result = rmtland("landscape", "connect", "--model", target.replace("setup", "own"), *options)
+    assert result.code == 0  # units of such a model are not known
+    names = [path["name"] for path in json.loads(result.out)["paths"]]
+    assert names == ["linear", "bezier", "string"]
     result = rmtland("landscape", "connect", "--model", target.replace("setup", "one"))
     assert result.code == 2
     assert "((model, model), loss, data)" in result.err

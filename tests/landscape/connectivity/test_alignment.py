@@ -298,6 +298,8 @@ def test_paths_between_trained_networks():
         pair_statistics([])
     with pytest.raises(ValueError, match="unknown curves"):
         connect(surface, *ends, curves=("spline",))
+    with pytest.raises(ValueError, match="swap_trials=5 takes the units to exchange: give groups"):
+        connect(surface, *ends, curves=(), swap_trials=5)
     with pytest.raises(ValueError, match="must have"):
         connect(surface, ends[0][:3], ends[1])
 
