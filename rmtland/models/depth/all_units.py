@@ -87,7 +87,8 @@ def all_units_law(network: WideNetwork) -> TabulatedLaw:
     Raises
     ------
     ConvergenceError
-        If the equation is not solved, or the table does not end.
+        If the equation is not solved, or the table does not end or has another mean than the
+        features: means differ at most by the error times the width of the support.
     """
     ratio = network.hidden[-1] / network.samples
     atom = max(1 - ratio, 0.0)
@@ -125,7 +126,7 @@ def all_units_law(network: WideNetwork) -> TabulatedLaw:
     rule = np.abs(all_units_cdf(network, some) - all_units_cdf(_halved(network), some)).max()
     rounding = ROUNDING + float((rising - levels).max())
     errors = (("interpolation", 2 * float(off.max())), ("offsets", 2 * float(rule) + rounding))
-    return TabulatedLaw(
+    law = TabulatedLaw(
         places,
         masses * ((1 - atom) / masses.sum()),
         atom,
@@ -133,6 +134,14 @@ def all_units_law(network: WideNetwork) -> TabulatedLaw:
         (low - least, most - high),
         errors,
     )
+    mean = network.units[-1].spread
+    if not abs(law.mean() - mean) <= law.error * (most - least):
+        raise ConvergenceError(
+            f"the table of the law of {network} has the mean {law.mean():.9g} and not "
+            f"{mean:.9g}, further off than its error {law.error:.1g} allows: the equation was "
+            "solved by a root that is not the law's; take wider layers"
+        )
+    return law
 
 
 def _with_gaps(network: WideNetwork, places: Real, levels: Real) -> Real:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rmtland.laws import MarchenkoPastur
 from rmtland.models import ConjugateKernel, normalised_activation
-from rmtland.models.depth import conjugate_kernel, unit_offsets
+from rmtland.models.depth import all_units, conjugate_kernel, unit_offsets
 from rmtland.models.depth.all_units import _step, all_units_cdf, all_units_law
 from rmtland.models.depth.unit_offsets import TooVariousOffsets, offset_layers
 from rmtland.networks.activation import activation as named_activation
@@ -236,6 +237,21 @@ def test_the_law_of_six_layers_is_that_of_draws():
     print(f"distribution function of two networks of 600 samples at quantiles: {seen}")
     assert seen == pytest.approx([0.2, 0.5, 0.8], abs=0.03)
     assert model.cdf_error < 1e-3
+
+
+def test_a_table_of_another_mean_is_refused(monkeypatch):
+    """A root that is not the law's may ascend from the atom to 1, and have no sign of its own."""
+    model = ConjugateKernel(1.5, (0.6,), 1.0, **BIASED)
+    spread = model.units[-1].spread
+    for off in (0.0, 2e-3):
+        law = MarchenkoPastur(1 / 0.6, spread * (1 + off))
+        assert law.mass_below(1e-9) == pytest.approx(0.4)
+        monkeypatch.setattr(all_units, "all_units_cdf", lambda _, x, law=law: law.cdf(x))
+        if off:
+            with pytest.raises(ConvergenceError, match=r"has the mean .* than its error"):
+                all_units_law(model)
+        else:
+            assert all_units_law(model).mean() == pytest.approx(spread, rel=1e-4)
 
 
 def test_derivatives_of_the_equation_of_all_units():
