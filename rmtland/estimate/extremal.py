@@ -142,31 +142,42 @@ def extremal_eigenpairs(
     if wanted > found.size:
         raise ValueError(f"{k} eigenpairs were asked for, the matrix has {found.size}")
     before = found.products
-    if found.size <= _DENSE or 2 * wanted >= found.size or wanted >= found.size - 1:
-        values, vectors, scale = _dense(found, wanted, which, near)
-    else:
+    if found.size > _DENSE and 2 * wanted < found.size and wanted < found.size - 1:
         small = found.size <= _FORMED and max_steps is None
         restarts = max_steps
         if small:
             restarts = _STALLED if which == "nearest" else 10 + found.size // max(10, k)
         try:
-            values, vectors, scale = _iterated(found, k, which, near, tol, restarts, rng)
+            return _accepted(
+                found, *_iterated(found, k, which, near, tol, restarts, rng), tol, before
+            )
         except ConvergenceError:  # clusters, or many eigenvalues at the point of shift-invert
             if not small:
                 raise
-            values, vectors, scale = _dense(found, wanted, which, near)
+    return _accepted(found, *_dense(found, wanted, which, near), tol, before)
+
+
+def _accepted(
+    operator: SymmetricOperator,
+    values: Real,
+    vectors: NumpyArray,
+    scale: float,
+    tol: float,
+    before: int,
+) -> Eigenpairs:
+    """Return pairs whose residuals are small beside the norm; refuse others."""
     images = np.concatenate(
-        [found.matmat(vectors[:, i : i + 8]) for i in range(0, vectors.shape[1], 8)], axis=1
+        [operator.matmat(vectors[:, i : i + 8]) for i in range(0, vectors.shape[1], 8)], axis=1
     )
     residuals = np.linalg.norm(images - vectors * values, axis=0)
-    unit = float(np.finfo(found.dtype).eps)
-    limit = max(tol, 100 * unit * np.sqrt(found.size)) * max(scale, float(np.abs(values).max()))
+    unit = float(np.finfo(operator.dtype).eps)
+    limit = max(tol, 100 * unit * np.sqrt(operator.size)) * max(scale, float(np.abs(values).max()))
     if residuals.max() > limit:
         raise ConvergenceError(
             f"the residual of an eigenpair is {residuals.max():.3g}, {limit:.3g} was asked for, "
-            f"after {found.products - before} products; give a larger tol or max_steps"
+            f"after {operator.products - before} products; give a larger tol or max_steps"
         )
-    return Eigenpairs(values, vectors, residuals, found.products - before)
+    return Eigenpairs(values, vectors, residuals, operator.products - before)
 
 
 def _dense(

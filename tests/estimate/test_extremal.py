@@ -97,6 +97,16 @@ def test_a_point_that_is_an_eigenvalue_of_nearly_all_vectors():
         extremal_eigenpairs(matrix, 4, which="nearest", max_steps=30, rng=0)
 
 
+@pytest.mark.parametrize(("near", "nearest"), [(1e4, 1.0), (-1e5, -1.0)])
+def test_points_far_away_at_which_the_inverse_is_too_coarse(near, nearest):
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((SIZE, SIZE)))[0]
+    values = np.repeat([-1.0, 0.5, 1.0], [10, SIZE - 20, 10])
+    matrix = (rotation * values) @ rotation.T
+    found = extremal_eigenpairs((matrix + matrix.T) / 2, 4, which="nearest", near=near, rng=0)
+    np.testing.assert_allclose(found.values, nearest, atol=1e-9)
+    assert found.residuals.max() <= 1e-9
+
+
 def test_clusters_at_an_end_cost_a_few_times_p_products():
     """Ten restarts for each parameter were spent, and nothing found."""
     values = np.arange(1.0, SIZE + 1) ** -2
