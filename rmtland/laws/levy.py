@@ -271,8 +271,12 @@ class LevyTriplet:
                 part = np.where(np.abs(y) < 0.05, _log_defect(y), direct)
                 real += rate * part.real
                 imag += rate * part.imag
-        # The real part is -infinity at an atom, the imaginary part stays finite.
-        real = np.where(h == 0, -np.inf, real)
+        # At h = 0 the logarithms of h add up to that of the atom, if there is one.
+        finite = sum(
+            rate * (np.log(abs(jump)) - 1)
+            for rate, jump in zip(self.rates, self.jumps, strict=True)
+        )
+        real = np.where(h == 0, -np.inf if self.atom or self.variance else finite, real)
         value = np.empty(h.shape, dtype=np.complex128)
         value.real, value.imag = real, imag
         return value

@@ -114,3 +114,23 @@ def test_wrong_types_are_refused(arguments):
 def test_only_triplets_add_to_triplets():
     with pytest.raises(TypeError):
         LevyTriplet() + 1.0
+
+
+@pytest.mark.parametrize(
+    ("triplet", "expected"),
+    [
+        (LevyTriplet(0.5, 0.0, (1.0,), (-2.0,)), math.log(2) - 1),
+        (LevyTriplet(0.0, 0.0, (0.75, 0.25), (1.0, -3.0)), math.log(3) / 4 - 1),
+        (LevyTriplet(0.0, 0.0, (0.5, 0.5), (1.0, -1.0)), -1.0),
+    ],
+)
+def test_the_potential_is_finite_where_rates_of_one_leave_no_atom(triplet, expected):
+    here = np.zeros(1, dtype=np.complex128)
+    beside = triplet.log_potential(np.array([1e-9j]))
+    assert triplet.log_potential(here).real == pytest.approx(expected, rel=1e-14)
+    assert triplet.log_potential(here) == pytest.approx(beside, abs=1e-7)
+
+
+def test_the_potential_at_an_atom_is_infinite():
+    atom = LevyTriplet(0.0, 0.0, (0.5,), (2.0,))
+    assert atom.log_potential(np.zeros(1, dtype=np.complex128)).real == -np.inf
