@@ -35,6 +35,7 @@ import numpy as np
 
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
+from rmtland.laws.node_sums import CutLaw, weighed
 from rmtland.laws.quadrature import density_panels
 from rmtland.typing import Atoms, Complex, Real, Support
 
@@ -72,7 +73,8 @@ class _FoldedLaw(Law):
         places = np.array([place for place, _ in self.law.atoms])
         masses = np.array([mass for _, mass in self.law.atoms])
         t = np.concatenate([panels.x.ravel(), places])
-        weights = np.concatenate([panels.weights.ravel(), masses])
+        continuous = weighed(panels, CutLaw(self.law, self.law.support)._cdf)
+        weights = np.concatenate([continuous.ravel(), masses])
         return self._folded(t), weights
 
     @property
@@ -115,14 +117,34 @@ class _FoldedLaw(Law):
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         g, slope, _ = self._all(z)
+        lost = np.flatnonzero((z.imag == 0) & ~np.isfinite(g))
+        g[lost[np.isposinf(self._pdf(z.real[lost]))]] = complex(np.inf, 0)
+        zero = z == 0
+        if zero.any():
+            g[zero] = self._at_zero
         for place, _ in self.atoms:
             g[z == place] = complex(np.inf, 0)
         return g, slope
+
+    @cached_property
+    def _at_zero(self) -> float:
+        """G at 0 from below, where all of it is the integral; NaN where nodes do not tell it."""
+        if self._pdf(np.zeros(1))[0] > 0:
+            return -math.inf
+        y, weights = self._nodes
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = weights / y
+        top = max(abs(end) for end in self.law.hull)
+        inner = terms[y < self._folded(np.array(top * 0.25 ** (_STEPS - 2)))].sum()
+        total = float(terms.sum())
+        return -total if inner <= 1e-9 * total else math.nan
 
     def _log_potential(self, z: Complex) -> Complex:
         level = self._all(z)[2]
         real = z.imag == 0
         level.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
+        for place, _ in self.atoms:
+            level.real[z == place] = -np.inf
         return level
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
@@ -241,7 +263,11 @@ class RootLaw(_FoldedLaw):
             top = self.support[0][1]
             near = top * np.array([1e-7, 1e-6])
             limit = 2 * near * self.law._pdf(near * near)
-            value[lost] = np.inf if limit[0] > 1.7 * limit[1] else limit[0]
+            # Of a power of x within 0.01 of 0 it is taken to be finite and positive.
+            with np.errstate(all="ignore"):
+                power = float(np.log10(limit[0] / limit[1]))
+            clear = abs(power) >= 0.01
+            value[lost] = (np.inf if power > 0 else 0.0) if clear else limit[0]
         return np.where(x >= 0, value, 0.0)
 
     def _cdf(self, x: Real) -> Real:

@@ -7,11 +7,21 @@ import pickle
 import numpy as np
 import pytest
 
-from rmtland.laws import Discrete, MarchenkoPastur, Semicircle, Uniform, mixture
+from rmtland.laws import (
+    Arcsine,
+    Discrete,
+    FussCatalan,
+    JacobiWeight,
+    MarchenkoPastur,
+    Semicircle,
+    Uniform,
+    mixture,
+)
 from rmtland.laws.certificate import certificate
 from rmtland.laws.folded_law import AbsoluteLaw, RootLaw
 from rmtland.laws.inverse_law import InverseLaw
 from rmtland.laws.pushforward import pushforward
+from rmtland.solution import ConvergenceError
 
 SPLIT = mixture(
     [Uniform(-3, -1), Uniform(0.5, 2), Discrete((-0.5, 0.5), (0.5, 0.5))], [0.4, 0.3, 0.3]
@@ -146,3 +156,68 @@ def test_atoms_of_a_square_root_are_steps_though_squares_are_rounded():
         assert (law._cdf(roots) == below + masses / 2).all()
         assert (law._cdf(np.nextafter(roots, 0.0)) == below).all()
         assert (law._cdf(np.nextafter(roots, 9.0)) == below + masses / 2).all()
+
+
+@pytest.mark.parametrize("end", [1.0, 1.5, 2.0])
+def test_moduli_of_a_law_with_infinite_ends_are_integrated_with_all_their_mass(end):
+    law = pushforward(Arcsine(-1.0, end), "abs")
+    middle, radius = (end - 1) / 2, (end + 1) / 2
+    turn = math.acos(-middle / radius)  # where X is 0
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    z = np.array([-3.0, -1.0, -0.5, 3.0])
+    g, level = np.zeros(4), np.zeros(4)
+    for low, high in ((0.0, turn), (turn, math.pi)):
+        t = low + (high - low) * (nodes + 1) / 2
+        gap = z[:, None] - np.abs(middle + radius * np.cos(t))
+        share = weights * (high - low) / 2 / math.pi
+        g += (1 / gap) @ share
+        level += np.log(np.abs(gap)) @ share
+    stated = law.solve(z)
+    assert np.abs(stated.value - g).max() < 3e-11
+    assert (np.abs(stated.value - g) <= stated.error).all()
+    assert np.abs(law.log_potential(z).real - level).max() < 1e-10
+    # L of the arcsine law is constant on its band; at 0 it is that of the modulus
+    assert law.log_potential(0.0) == pytest.approx(
+        complex(math.log(radius / 2), math.pi), abs=1e-10
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "law", "expected"),
+    [
+        ("sqrt", MarchenkoPastur(1.0), -np.inf),
+        ("sqrt", MarchenkoPastur(2.0), np.inf),  # an atom
+        ("sqrt", FussCatalan(2.0), -np.inf),
+        ("sqrt", Arcsine(0.0, 1.0), -np.inf),
+        ("sqrt", Uniform(0.0, 1.0), -2.0),
+        ("abs", Arcsine(-1.0, 2.0), -np.inf),
+        ("abs", Semicircle(1.0), -np.inf),
+        (
+            "abs",
+            mixture([Uniform(-3.0, -1.0), Uniform(0.5, 1.0)], [0.5, 0.5]),
+            -math.log(3) / 4 - math.log(2),
+        ),
+    ],
+)
+def test_transforms_at_zero_are_limits(name, law, expected):
+    made = pushforward(law, name)
+    assert made.stieltjes(0.0) == pytest.approx(complex(expected, 0.0), rel=1e-10)
+    assert (made.log_potential(0.0).real == -np.inf) == (len(made.atoms) > 0)
+
+
+def test_transforms_at_ends_of_infinite_density_are_infinite():
+    for end in (1.0, 2.0):
+        for law in (Arcsine(-1.0, 2.0), Arcsine(-1.0, 1.0), Arcsine(-2.0, 1.0)):
+            if end in map(abs, law.hull):
+                assert pushforward(law, "abs").stieltjes(end) == complex(np.inf, 0.0)
+
+
+def test_densities_of_roots_at_zero_follow_their_power():
+    for power, expected in ((-0.45, 0.0), (-0.55, np.inf), (-0.6, np.inf)):
+        law = pushforward(JacobiWeight(0.5, power, 0.0, 1.0), "sqrt")
+        assert law.pdf(0.0) == expected
+        if expected == 0:  # G(0) is finite, but most of it is nearer to 0 than any node
+            with pytest.raises(ConvergenceError, match="no value found at 0j"):
+                law.stieltjes(0.0)
+        else:
+            assert law.stieltjes(0.0) == complex(-np.inf, 0.0)
