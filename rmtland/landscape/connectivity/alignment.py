@@ -124,7 +124,8 @@ def _of_mlp(net: MLP) -> tuple[UnitGroup, ...]:
         ]
         following = next(b for b in net.blocks if b.layer == layer + 1 and not b.is_bias)
         places.append(Place(following.slice, following.shape, 1, name not in EVEN))
-        groups.append(UnitGroup(f"layer {layer}", net.widths[layer], tuple(places), signs))
+        width, many = net.widths[layer], net.parameter_count
+        groups.append(UnitGroup(f"layer {layer}", width, tuple(places), signs, many))
     return tuple(groups)
 
 

@@ -56,6 +56,7 @@ def torch_unit_groups(model: Module) -> tuple[UnitGroup, ...]:
             f"{type(model).__name__}"
         )
     places = {block.name: block for block in chosen_blocks(model, None)}
+    many = max((block.slice.stop for block in places.values()), default=0)
     groups: list[UnitGroup] = []
     layer: _Layer | None = None  # the last one, whose places are not all known yet
     seen: set[int] = set()
@@ -72,7 +73,7 @@ def torch_unit_groups(model: Module) -> tuple[UnitGroup, ...]:
                 raise ValueError(f"module {name}: grouped convolutions are not aligned")
             weight = _place(places, f"{name}.weight")
             if layer is not None:
-                groups.append(layer.closed(name, weight, type(module) is nn.Conv2d))
+                groups.append(layer.closed(name, weight, type(module) is nn.Conv2d, many))
             found = [Place(weight.slice, weight.shape, 0, True)]
             if module.bias is not None:
                 bias = _place(places, f"{name}.bias")
@@ -126,7 +127,7 @@ class _Layer:
         rest = many // self.size  # channels come first in what was flattened, units last
         return ((self.size, rest), 0) if self.channels else ((rest, self.size), 1)
 
-    def closed(self, name: str, weight: Array, convolution: bool) -> UnitGroup:
+    def closed(self, name: str, weight: Array, convolution: bool, many: int) -> UnitGroup:
         """Return its group, with the places in the weights of the next module."""
         if convolution != (self.channels and not self.flattened):
             raise ValueError(
@@ -136,7 +137,7 @@ class _Layer:
         shape, axis = self.split(name, weight.shape[1])
         whole = (weight.shape[0], *shape, *weight.shape[2:])
         here = (*self.places, Place(weight.slice, whole, axis + 1, True))
-        return UnitGroup(self.name, self.size, here, self.odd)
+        return UnitGroup(self.name, self.size, here, self.odd, many)
 
 
 def _place(places: Record, name: str) -> Any:

@@ -9,14 +9,13 @@ Examples
 --------
 >>> import numpy as np
 >>> places = (Place(slice(0, 2), (2, 1), 0, True), Place(slice(2, 4), (1, 2), 1, True))
->>> group = UnitGroup("layer 1", 2, places, True)
+>>> group = UnitGroup("layer 1", 2, places, True, 4)
 >>> group.moved(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 0]), np.array([-1.0, 1.0]))
 array([-2.,  1., -4.,  3.])
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,12 +65,15 @@ class UnitGroup:
         Weights into them, biases, normalisation, weights out of them.
     signs : bool
         Whether units may be turned over.
+    parameters : int
+        The number of all parameters of the network, p.
     """
 
     name: str
     size: int
     places: tuple[Place, ...]
     signs: bool
+    parameters: int
 
     def rows(self, theta: Real, place: Place) -> Real:
         """Return one row for each unit from one of its places.
@@ -87,6 +89,11 @@ class UnitGroup:
         -------
         ndarray, shape (size, entries)
             A copy or a view.
+
+        Raises
+        ------
+        ValueError
+            If the parameters are of another network.
         """
         array = self._at(theta, place)
         return np.moveaxis(array, place.axis, 0).reshape(self.size, -1)
@@ -107,6 +114,11 @@ class UnitGroup:
         -------
         ndarray, shape (p,)
             New parameters; those of no unit of this layer are the old ones.
+
+        Raises
+        ------
+        ValueError
+            If the parameters are of another network.
         """
         found = np.array(theta)
         for place in self.places:
@@ -120,10 +132,9 @@ class UnitGroup:
         return found
 
     def _at(self, theta: Real, place: Place) -> Real:
-        part = theta[place.where]
-        if part.size != math.prod(place.shape):
+        if theta.shape != (self.parameters,):
             raise ValueError(
-                f"units of {self.name} have {math.prod(place.shape)} entries at a place where "
-                f"these {theta.size} parameters hold {part.size}: the groups are of another network"
+                f"units of {self.name} stand among {self.parameters} parameters; got shape "
+                f"{theta.shape}: the groups are of another network"
             )
-        return part.reshape(place.shape)
+        return theta[place.where].reshape(place.shape)

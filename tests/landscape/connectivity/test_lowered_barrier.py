@@ -141,9 +141,10 @@ def test_weights_whose_squares_overflow_have_a_distance():
     assert found.distance == pytest.approx(1e170 * np.linalg.norm((a - b)[:12] / 1e170))
 
 
-def test_groups_of_another_network_are_refused():
+@pytest.mark.parametrize("widths", [(3, 7, 2), (3, 1, 1), (3, 2, 3, 1)])  # (3, 1, 1): of fewer
+def test_groups_of_another_network_are_refused(widths):
     net, data = MLP((3, 1, 2)), gaussian(20, 3, 2, rng=0)
-    surface, groups = NetworkSurface.of(net, data.x, data.y), unit_groups(MLP((3, 7, 2)))
+    surface, groups = NetworkSurface.of(net, data.x, data.y), unit_groups(MLP(widths))
     a, b = net.init(rng=1), net.init(rng=2)
     for move in (
         lambda: lower_barrier(surface, a, b, groups, rng=0),
