@@ -4,7 +4,9 @@ r"""The largest rise of the loss within a ball of parameters, from below and fro
 
 - From below: the loss itself at the best point found, by projected gradient ascent (long steps
   first: e <- rho g/|g|, which rises where the loss is convex) from the gradient, from both ends of
-  the leading eigenvectors, from random points, and near a maximum from the centre.
+  the leading eigenvectors, from random points, and near a maximum from that of the second-order
+  Taylor polynomial: by eigenvectors, or by truncated conjugate gradients (Steihaug) for many
+  parameters.
 - From above, where the network's derivatives are bounded
   (`rmtland.landscape.sharpness.derivative_bounds`): the largest value of the second-order Taylor
   polynomial (`rmtland.landscape.sharpness.trust_region`) and M rho^3/6 for the rest; or, up to 1000
@@ -20,6 +22,8 @@ References
        efficiently improving generalization, ICLR 2021.
 .. [2] J. J. More and D. C. Sorensen, Computing a trust region step, SIAM J. Sci. Stat. Comput. 4
        (1983) 553-572.
+.. [3] T. Steihaug, The conjugate gradient method and trust regions in large scale optimization,
+       SIAM J. Numer. Anal. 20 (1983) 626-637.
 
 Examples
 --------
@@ -36,7 +40,7 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -195,6 +199,9 @@ def ball_sharpness(
     fall = norm * radius - sam
     if fall > sam:  # along the gradient the loss rises, and falls before the sphere: near a maximum
         length = radius * (0.5 * radius / fall)
+        if spectrum is None:
+            product = surface.operator(center).matvec
+            summit = _truncated_newton(product, gradient / norm, radius / norm, 10 * steps)
         found, where = _ascent(surface, center, radius, summit, steps, length)
         if found - loss > best:
             best, place = found - loss, where
@@ -243,6 +250,31 @@ def _summit(values: Real, vectors: Real, along: Real, radius: float) -> Real:
         newton = -vectors @ (along / values / radius)
     inside = bool(values[-1] < 0.0) and float(np.linalg.norm(newton)) < 1.0
     return newton if inside else np.zeros(len(values))
+
+
+def _truncated_newton(
+    product: Callable[[Real], Real], slope: Real, reach: float, limit: int
+) -> Real:
+    """Return the Taylor polynomial's maximum over the radius by conjugate gradients, or zeros.
+
+    They rise from the centre and end where they would leave the ball or find the loss convex. The
+    gradient is of length 1, and so `reach` is the radius over that of the true one.
+    """
+    here, left, ahead, square = np.zeros(len(slope)), slope, slope, 1.0
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        for _ in range(limit):
+            bent = -product(ahead)
+            curvature = float(ahead @ bent)
+            trial = here + np.divide(square, curvature) * ahead
+            if not (curvature > 0.0 and float(np.linalg.norm(trial)) < reach):
+                break
+            here, left = trial, left - square / curvature * bent
+            square, before = float(left @ left), square
+            if square < 1e-24:
+                break
+            ahead = left + square / before * ahead
+        found = here / reach
+    return found if np.isfinite(found).all() else np.zeros(len(slope))
 
 
 def _ascent(

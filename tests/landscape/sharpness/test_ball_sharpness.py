@@ -10,6 +10,7 @@ from rmtland.landscape.sharpness import (
     ScaledSurface,
     UnboundedDerivatives,
     adaptive_scales,
+    ball,
     ball_sharpness,
     derivative_bounds,
 )
@@ -67,6 +68,18 @@ def test_a_maximum_inside_a_large_ball_is_found_from_the_centre(rho, scale):
     found = ball_sharpness(quadratic(values, slope), np.zeros(20), rho, rng=0)
     assert found.lower == pytest.approx(exact, rel=1e-9)
     assert found.taylor == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize(("rho", "scale"), [(1.0, 1e-6), (1e3, 1e-3), (1e8, 1.0), (3e4, 1.0)])
+def test_a_maximum_is_found_without_the_hessian_too(monkeypatch, rho, scale):
+    """Curvatures of 3 to 3e-4, up which 60 steps along gradients come a tenth of the way."""
+    monkeypatch.setattr(ball, "EXACT_SIZE", 100)
+    values = -np.geomspace(3.0, 3e-4, 101)
+    slope = scale * np.random.default_rng(0).standard_normal(101)
+    found = ball_sharpness(quadratic(values, slope), np.zeros(101), rho, rng=0)
+    assert found.taylor is None
+    assert found.lower == pytest.approx(float((slope**2 / -values).sum()) / 2, rel=1e-9)
+    assert np.linalg.norm(found.displacement) <= rho
 
 
 @settings(max_examples=40, deadline=None)
