@@ -8,7 +8,9 @@ True
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rmtland.adapters.loss_parts import LossParts, first_part
 from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
@@ -67,19 +69,17 @@ def parts_of(loss: Callable[..., Array], outputs: Tree, batch: Batch) -> LossPar
     from torch.utils._pytree import tree_map
 
     m, k = batch.samples, first_part(batch.samples)
-
-    def part(rows: slice) -> Tree:
-        def cut(t: Tree) -> Tree:
-            return t[rows] if hasattr(t, "ndim") and t.ndim else t
-
-        return tree_map(cut, outputs), mapped(cut, batch.targets)
-
-    pairs = [part(rows) for rows in (slice(None), slice(k), slice(k, None))]
+    cuts = [partial(_rows, rows) for rows in _cuts(k)]
+    pairs = [(tree_map(cut, outputs), mapped(cut, batch.targets)) for cut in cuts]
     return _telling(loss, pairs, m, k)
 
 
 def _telling(loss: Callable[..., Array], pairs: Sequence[Pair], m: int, k: int) -> LossParts:
-    """Return the losses of two parts and the whole, beside the outputs where all of them are 0."""
+    """Return the losses of two parts and the whole, beside the outputs where all of them are 0.
+
+    Beside are outputs moved at random, or where the loss is not defined there (of probabilities)
+    each sample's in the middle of its own and those of the one before.
+    """
     import torch
     from torch.utils._pytree import tree_map
 
@@ -88,21 +88,38 @@ def _telling(loss: Callable[..., Array], pairs: Sequence[Pair], m: int, k: int) 
         return parts
     generator = torch.Generator().manual_seed(20261128)
 
-    def moved(whole: Tree) -> Tree:
-        if not (hasattr(whole, "is_floating_point") and whole.is_floating_point()):
-            return whole
+    def moved(whole: Array) -> Array:
         size = float(whole.double().square().mean().sqrt()) or 1.0
         drawn = torch.randn(whole.shape, generator=generator, dtype=torch.float64, device="cpu")
         return whole + (size * drawn).to(whole)
 
-    beside = tree_map(moved, pairs[0][0])
+    def halfway(whole: Array) -> Array:
+        return (whole + whole.roll(1, 0)) / 2 if whole.ndim else whole
 
-    def cut(rows: slice) -> Tree:
-        return tree_map(lambda t: t[rows] if hasattr(t, "ndim") and t.ndim else t, beside)
+    for beside in (moved, halfway):
+        there = tree_map(partial(_where_floating, beside), pairs[0][0])
+        cuts = [tree_map(partial(_rows, rows), there) for rows in _cuts(k)]
+        shifted = [(outputs, targets) for outputs, (_, targets) in zip(cuts, pairs, strict=True)]
+        try:
+            found = LossParts(m, k, *_exact_losses(loss, shifted))
+        except Exception:  # a loss of one's own raises anything outside its domain
+            continue
+        if math.isfinite(found.whole + found.of_first + found.of_others):
+            return found
+    return parts
 
-    shifted = [cut(slice(None)), cut(slice(k)), cut(slice(k, None))]
-    there = [(outputs, targets) for outputs, (_, targets) in zip(shifted, pairs, strict=True)]
-    return LossParts(m, k, *_exact_losses(loss, there))
+
+def _cuts(k: int) -> tuple[slice, slice, slice]:
+    """Return the rows of the whole, of its first k samples, and of the others."""
+    return slice(None), slice(k), slice(k, None)
+
+
+def _rows(rows: slice, t: Tree) -> Tree:
+    return t[rows] if hasattr(t, "ndim") and t.ndim else t
+
+
+def _where_floating(function: Callable[[Array], Array], t: Tree) -> Tree:
+    return function(t) if hasattr(t, "is_floating_point") and t.is_floating_point() else t
 
 
 def _exact_losses(
@@ -115,9 +132,7 @@ def _exact_losses(
     import torch
     from torch.utils._pytree import tree_leaves, tree_map
 
-    def double(t: Tree) -> Tree:
-        return t.double() if hasattr(t, "is_floating_point") and t.is_floating_point() else t
-
+    double = partial(_where_floating, torch.Tensor.double)
     given = next((t.dtype for t in tree_leaves(pairs[0][0]) if double(t) is not t), None)
     found = None
     if given is not None:

@@ -131,6 +131,27 @@ def test_a_loss_that_is_zero_tells_beside_its_targets(reduction):
     assert dense(operator)[0, 0] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_loss_of_probabilities_that_is_zero_tells_beside_them(reduction, refuses, first):
+    """Beside probabilities of 0 and 1 are none, of which it is NaN or says no."""
+    model = nn.Sequential(linear(), nn.Softmax(1))
+    targets = (torch.arange(11) % 2).long()
+    sharp = 1e3 * F.one_hot(targets[:4], 2).double() - model[0].bias.detach()
+    batches = [(sharp @ torch.linalg.pinv(model[0].weight.detach()).T, targets[:4]), (X, targets)]
+
+    def loss(outputs, labels):
+        assert not refuses or bool((outputs >= 0).all())
+        losses = -torch.log(outputs[torch.arange(len(labels)), labels])
+        return losses.mean() if reduction == "mean" else losses.sum()
+
+    assert loss(model(batches[0][0]), batches[0][1]) == 0.0
+    plain = from_torch(model, loss, batches[:: 1 - 2 * first], reduction=reduction)
+    found = from_torch(model, loss, batches[:: 1 - 2 * first])
+    assert (dense(found) == dense(plain)).all()
+
+
 def test_samples_without_a_batch_axis():
     """Entries of a sample's targets were taken for samples: the mean was eleven times too large."""
     single = list(zip(X, Y, strict=True))
