@@ -351,9 +351,7 @@ def _trained(
             max_steps=more,
             progress=show,
         )
-    if result.reason == "interrupted":
-        raise KeyboardInterrupt
-    done += result.steps
+    done += result.unless_interrupted().steps
     return result.theta, done, f"after {done} steps ({result.reason})"
 
 

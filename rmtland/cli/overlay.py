@@ -222,9 +222,7 @@ def _trained(dataset: Dataset, settings: Record) -> tuple[TrainResult, MLP]:
             max_steps=settings["max_steps"],
             progress=bar,
         )
-    if trained.reason == "interrupted":
-        raise KeyboardInterrupt
-    return trained, net
+    return trained.unless_interrupted(), net
 
 
 def _overlay_with_spinner(point: LossPoint, **options: Any) -> Overlay:

@@ -105,9 +105,7 @@ def rotated_hessian(
     data = whitened_images(samples, images, rng=rng)
     net = MLP((data.n_in, hidden, data.n_out), activation="relu")
     trained = train(net, net.init(rng=rng), data.x, data.y, energy=energy, max_steps=20_000)
-    if trained.reason == "interrupted":  # training keeps Ctrl-C for itself: no result of a half
-        raise KeyboardInterrupt
-    point = net.at(trained.theta, data.x, data.y)
+    point = net.at(trained.unless_interrupted().theta, data.x, data.y)
     split = point.hessian()
     total, first, second = (
         np.linalg.eigvalsh(matrix) for matrix in (split.total, split.gauss_newton, split.residual)

@@ -109,8 +109,7 @@ def _trained(
     ended = train(
         net, net.init(rng=rng), data.x, data.y, max_steps=steps, gradient_norm=1e-7, callback=keep
     )
-    if ended.reason == "interrupted":  # training keeps Ctrl-C for itself: no stages of a half
-        raise KeyboardInterrupt
+    ended.unless_interrupted()
     return net, data, seen
 
 

@@ -158,10 +158,7 @@ def minimised(net: MLP, theta: Real, x: Array, y: Array, **options: Any) -> Trai
     """Train a network; Ctrl-C ends the command, which has no use for a network trained by half."""
     from rmtland.networks import train
 
-    result = train(net, theta, x, y, **options)
-    if result.reason == "interrupted":
-        raise KeyboardInterrupt
-    return result
+    return train(net, theta, x, y, **options).unless_interrupted()
 
 
 def with_network(*, train_steps: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -207,9 +207,7 @@ def _pair(
     for _ in range(2):
         start = net.init(rng=generator)
         trained = train(net, start, x, y, gradient_norm=1e-9, max_steps=3000)
-        if trained.reason == "interrupted":
-            raise KeyboardInterrupt
-        ends.append(trained.theta)
+        ends.append(trained.unless_interrupted().theta)
     first, second = ends
     straight = profile(surface, Polygon(np.array(ends)))
     done = ShareDone()

@@ -347,9 +347,7 @@ def interpolate(
     _refuse_other_losses(start)
     target = positive("energy", energy) * _square(start)
     found = train(net, theta, x, y, energy=target, max_steps=count("max_steps", max_steps))
-    if found.reason == "interrupted":
-        raise KeyboardInterrupt
-    return polish(net.at(found.theta, x, y), throw=throw)
+    return polish(net.at(found.unless_interrupted().theta, x, y), throw=throw)
 
 
 def _corrected(point: LossPoint) -> LossPoint:

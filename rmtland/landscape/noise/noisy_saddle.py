@@ -72,9 +72,7 @@ def noisy_saddle(net: MLP, x: ArrayLike, y: ArrayLike, *, seed: int, starts: int
     surface, quiet = NetworkSurface.of(net, x, y), None
     for start in range(count("starts", starts)):
         first = net.init(rng=np.random.SeedSequence([seed, start]))
-        trained = train(net, first, x, y, max_steps=8)
-        if trained.reason == "interrupted":
-            raise KeyboardInterrupt
+        trained = train(net, first, x, y, max_steps=8).unless_interrupted()
         try:
             found = saddle_near(surface, trained.theta, max_steps=100)
         except ConvergenceError:

@@ -34,7 +34,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -83,6 +83,23 @@ class TrainResult:
     gradient_norm: float
     steps: int
     reason: str
+
+    def unless_interrupted(self) -> Self:
+        """Return this result, or raise Ctrl-C again, which training keeps for itself.
+
+        Returns
+        -------
+        TrainResult
+            This one.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If that is why training ended: for those who have no use for a network trained by half.
+        """
+        if self.reason == "interrupted":
+            raise KeyboardInterrupt
+        return self
 
 
 def train(

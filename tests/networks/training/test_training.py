@@ -1,6 +1,7 @@
 """Training reaches its targets, stops where it says, and loses nothing when interrupted."""
 
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,10 @@ def test_ctrl_c_inside_a_step_returns_the_last_iterate(monkeypatch, evaluations)
     monkeypatch.setattr(LossPoint, "of", broken)
     result = train(NET, START, DATA.x, DATA.y, energy=1e-9, callback=lambda step, p: seen.append(p))
     assert result.reason == "interrupted"
+    with pytest.raises(KeyboardInterrupt):
+        result.unless_interrupted()
+    whole = replace(result, reason="max_steps")
+    assert whole.unless_interrupted() is whole
     assert result.steps == len(seen) - 1
     np.testing.assert_array_equal(result.theta, seen[-1].theta)
 
