@@ -396,8 +396,7 @@ def test_what_cannot_be_laid_over(arguments, options, error, message):
 
 @pytest.mark.parametrize(("n", "bins"), [(8, 20), (150, 30), (624, 120), (3000, 120)])
 def test_few_eigenvalues_have_few_bins(n, bins):
-    values = MODEL.sample(n, rng=0)
     axes = pyplot.subplots(1, 2)[1]
-    measured = draw_overlay(axes, lay_over(values, MODEL))[0]
+    measured = draw_overlay(axes, lay_over(spiked(MODEL, [], n), MODEL))[0]
     assert len(measured.get_data().values) == bins
     pyplot.close()
