@@ -217,3 +217,13 @@ def test_the_transform_of_a_tilted_law_at_ends_of_infinite_density():
     assert law.stieltjes(1.0) == np.inf
     far = affine(tilted(Arcsine(1.0, 2.0), np.exp), scale=4.0, shift=4000.0)
     assert free_sum(Uniform(0.0, 0.01), far).support[0] == pytest.approx((4004, 4008), abs=0.01)
+
+
+def test_a_tilt_keeps_mass_that_is_closer_to_an_end_than_numbers_are():
+    law = JacobiWeight(-0.9, -0.9, 0.0, 1.0)  # 1.2 % of its mass is next to 1 within rounding
+    same = tilted(law, np.ones_like)
+    z = np.array([-1.0, 0.3, 0.5, 0.5j, 2.0])
+    assert same.stieltjes(z) == pytest.approx(law.stieltjes(z), abs=1e-9)
+    assert same.log_potential(z) == pytest.approx(law.log_potential(z), abs=1e-9)
+    with pytest.raises(ConvergenceError, match=r"its mass is 0\.98785"):
+        same.cdf(0.5)
