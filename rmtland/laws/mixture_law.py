@@ -195,6 +195,10 @@ class Mixture(Law):
         below = sum(weight * law._mass_below(x) for law, weight in self._parts())
         return np.where(x > self.hull[1], 1.0, np.minimum(below, 1.0))
 
+    def _sf(self, x: Real) -> Real:
+        above = sum(weight * law._sf(x) for law, weight in self._parts())
+        return np.where(x < self.hull[0], 1.0, np.minimum(above, 1.0))
+
     def _ppf(self, q: Real) -> Real:
         # Cut at every atom and edge of a component, where the density may be unbounded.
         cuts = sorted(

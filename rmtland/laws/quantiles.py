@@ -32,6 +32,10 @@ from rmtland.typing import Atoms, Real, Support
 __all__ = ["angles_of_levels", "in_order", "quantiles", "quantiles_within", "upper_quantiles"]
 
 
+_HALVINGS = 64
+"""Of the interval between two powers of ten: to the last digit."""
+
+
 class Distribution(Protocol):
     """What the solver needs of a law."""
 
@@ -132,9 +136,12 @@ def quantiles_within(law: Distribution, q: Real, low: float, high: float) -> Rea
     """Quantiles inside one interval, by Newton safeguarded with bisection.
 
     The unknown is t in x = low + (high - low) sin(t/2)^2, in which square-root edges and
-    inverse-square-root edges are both smooth. Brackets and starting values come from a table.
+    inverse-square-root edges are both smooth. Brackets and starting values come from a table; an
+    interval without an end is cut at powers of ten, and halved.
     """
     width = high - low
+    if not np.isfinite(width):
+        return _quantiles_without_end(law, q, low, high)
 
     def place(t: Real) -> Real:
         return np.asarray(low + width * np.sin(t / 2) ** 2)
@@ -150,6 +157,22 @@ def quantiles_within(law: Distribution, q: Real, low: float, high: float) -> Rea
     x[q <= lowest] = low
     x[q >= last] = high
     return x
+
+
+def _quantiles_without_end(law: Distribution, q: Real, low: float, high: float) -> Real:
+    """Quantiles inside an interval one end of which, or both, are infinite."""
+    powers = 10.0 ** np.arange(-300, 301)
+    places = np.concatenate([-powers[::-1], [0.0], powers])
+    places = np.concatenate([[low], places[(places > low) & (places < high)], [high]])
+    with np.errstate(over="ignore"):  # in tiny units
+        levels = np.maximum.accumulate([*law._cdf(places[:-1]), law._mass_below(places[-1:])[0]])
+    place = np.clip(np.searchsorted(levels, q), 1, places.size - 1)
+    left, right = places[place - 1], places[place]
+    for _ in range(_HALVINGS):  # Newton's method gains a factor e a step in a Gaussian tail
+        middle = (left + right) / 2
+        above = law._cdf(middle) >= q
+        left, right = np.where(above, left, middle), np.where(above, middle, right)
+    return np.where(q <= levels[0], low, np.where(q >= levels[-1], high, right))
 
 
 def angles_of_levels(

@@ -110,6 +110,9 @@ def test_narrow_laws_are_not_stepped_over():
     found = kolmogorov_distance(narrow, Uniform(-1.0, 1e3))
     truth = 0.5 - 2e-5 / 1001  # at the lower edge of the second, where nearly all of the other is
     assert abs(found.value - truth) <= found.error < 1e-7
+    apart = mixture([Normal(1e-12, -3.0), Normal(1e-12, 3.0)], [0.5, 0.5])  # no ends, no cuts
+    beyond = math.exp(-4.5) / math.sqrt(2 * math.pi) - 3 * ndtr(-3.0)  # E(Z - 3)_+
+    covers(wasserstein_distance(apart, Normal(1.0)), 3 - math.sqrt(2 / math.pi) + 4 * beyond)
     inside = wasserstein_distance(Normal(1.0), Normal(1e-12, 3.0))
     truth = 3 * (2 * ndtr(3.0) - 1) + 2 * math.exp(-4.5) / math.sqrt(2 * math.pi)
     covers(inside, truth)

@@ -8,10 +8,12 @@ from examples import examples
 from hypothesis import given, strategies as st
 
 from rmtland.laws import MarchenkoPastur, Semicircle
+from rmtland.laws.affine_law import affine
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
 from rmtland.laws.kesten_mckay import KestenMcKay
 from rmtland.laws.mixture_law import Mixture, mixture
+from rmtland.laws.normal import Normal
 from rmtland.laws.uniform import Uniform
 
 
@@ -81,6 +83,28 @@ def test_everything_linear_is_a_sum(share, place, variance):
     on_atom = law.ppf(q) == 0
     assert (law.cdf(0.0) >= q[on_atom]).all()
     np.testing.assert_allclose(law.cdf(law.ppf(q[~on_atom])), q[~on_atom], atol=1e-13)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-40, 1e90])
+def test_quantiles_of_mixtures_without_ends(unit):
+    """Far in a tail one component is all of it; between, the levels are those of the points."""
+    law = mixture(
+        [Normal(1.0, 0.5), MarchenkoPastur(2.0), Discrete((-1.0,), (1.0,))], [0.3, 0.3, 0.4]
+    )
+    law = affine(law, scale=unit)
+    levels = np.array([1e-300, 1e-20])
+    tail = Normal(1.0, 0.5).ppf(levels / 0.3)
+    assert law.ppf(levels) / unit == pytest.approx(tail, rel=1e-13)
+    assert law.isf(levels) / unit == pytest.approx(1.0 - tail, rel=1e-13)
+    assert law.ppf([0.0, 1.0]).tolist() == [-math.inf, math.inf]
+    assert law.sf([-math.inf, math.inf]).tolist() == [1.0, 0.0]
+    levels = np.linspace(0.01, 0.99, 99)
+    x = law.ppf(levels)
+    assert (law.mass_below(x) <= levels + 1e-14).all()
+    assert (law.cdf(x) >= levels - 1e-14).all()
+    assert (x == -unit).sum() == 40
+    apart = mixture([Normal(1e-6, -3.0), Normal(1e-6, 3.0)], [0.5, 0.5])
+    assert apart.ppf([0.25, 0.75]) == pytest.approx([-3.0, 3.0], abs=1e-12)
 
 
 def test_bad_mixtures_are_refused():
