@@ -273,9 +273,8 @@ class LinearisedLoss:
             best, error = self._refined(along, kept, basis)
         norm = float(np.linalg.norm(along / np.sqrt(kept)))
         excess = float(np.linalg.norm(best)) / norm - 1.0
-        rounding = (
-            self.spectrum.smallest * self.condition_number
-        )  # of the norm from the eigenvalues
+        # of the norm from the eigenvalues
+        rounding = self.spectrum.smallest * self.condition_number
         if not (error <= _TOLERANCE and abs(excess) <= _TOLERANCE + rounding):
             raise ConvergenceError(
                 f"the Gauss-Newton step leaves {error:.2g} of the residual in the range of the "
