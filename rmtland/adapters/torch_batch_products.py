@@ -13,7 +13,7 @@ from rmtland.adapters.torch_batches import Batch, Batches, tensors_of
 from rmtland.adapters.torch_checks import same_values
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_products import ROUTES
-from rmtland.typing import Array
+from rmtland.typing import Array, Record
 
 __all__ = ["BatchProducts"]
 
@@ -57,6 +57,10 @@ class BatchProducts:
             return
         for batch in map(self.function.batch, self.batches):
             yield self.route(self.function, batch, self.part), batch
+
+    def __getstate__(self) -> Record:
+        """Return what is copied and pickled: all but the graph, which PyTorch does neither with."""
+        return {**self.__dict__, "_kept": None, "_kept_at": []}
 
     def _present(self, batch: Batch) -> list[Array]:
         """Return all parameters and buffers of the model, and the data, as they are."""

@@ -1,6 +1,8 @@
 """Models, losses and settings with which a Hessian could be wrong without a word."""
 
 import copy
+import pickle
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -212,6 +214,15 @@ def test_kept_graph_is_that_of_the_present_data(kind):
         written *= 2
         fresh = from_torch(made, F.mse_loss, (x, y), dtype=dtype)
         assert (dense(operator) == dense(fresh)).all()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_operators_whose_graph_is_kept_are_copied_without_it(copied):
+    operator = from_torch(perceptron().double(), F.mse_loss, (X, Y), keep_graph=True)
+    first = dense(operator)
+    buffer = ForkingPickler.dumps(operator)  # as processes are sent it
+    assert len(buffer) > 0
+    assert (dense(copied(operator)) == first).all()
 
 
 def test_kept_graph_whose_making_was_stopped_is_made_again(monkeypatch):
