@@ -360,9 +360,11 @@ def _divided(
         rise = first(z[rows])[:, None]
         near = np.abs(apart) < close
         safe = np.where(near, 1.0, apart)
-        middle = (z[rows, None] + nodes) / 2
-        quotient = np.where(near, first(middle), (here - at_nodes) / safe)
-        change = np.where(near, second(middle) / 2, (rise - quotient) / safe)
+        middle = ((z[rows, None] + nodes) / 2)[near]
+        quotient = (here - at_nodes) / safe
+        quotient[near] = first(middle)
+        change = (rise - quotient) / safe
+        change[near] = second(middle) / 2
         value[rows], slope[rows] = quotient @ masses, change @ masses
     return value, slope
 
