@@ -5,8 +5,8 @@ r"""The largest rise of the loss within a ball of parameters, from below and fro
 - From below: the loss itself at the best point found, by projected gradient ascent (long steps
   first: e <- rho g/|g|, which rises where the loss is convex) from the gradient, from both ends of
   the leading eigenvectors, from random points, and near a maximum from that of the second-order
-  Taylor polynomial: by eigenvectors, or by truncated conjugate gradients (Steihaug) for many
-  parameters.
+  Taylor polynomial: by eigenvectors where it lies inside, else by truncated conjugate gradients
+  (Steihaug), and so for many parameters.
 - From above, where the network's derivatives are bounded
   (`rmtland.landscape.sharpness.derivative_bounds`): the largest value of the second-order Taylor
   polynomial (`rmtland.landscape.sharpness.trust_region`) and M rho^3/6 for the rest; or, up to 1000
@@ -199,7 +199,7 @@ def ball_sharpness(
     fall = norm * radius - sam
     if fall > sam:  # along the gradient the loss rises, and falls before the sphere: near a maximum
         length = radius * (0.5 * radius / fall)
-        if spectrum is None:
+        if not summit.any():
             product = surface.operator(center).matvec
             summit = _truncated_newton(product, gradient / norm, radius / norm, 10 * steps)
         found, where = _ascent(surface, center, radius, summit, steps, length)
@@ -257,8 +257,9 @@ def _truncated_newton(
 ) -> Real:
     """Return the Taylor polynomial's maximum over the radius by conjugate gradients, or zeros.
 
-    They rise from the centre and end where they would leave the ball or find the loss convex. The
-    gradient is of length 1, and so `reach` is the radius over that of the true one.
+    They rise from the centre, and end on the sphere where they would leave the ball or find the
+    loss convex: where it is concave, at half of the largest rise at least. The gradient is of
+    length 1, and so `reach` is the radius over that of the true one.
     """
     here, left, ahead, square = np.zeros(len(slope)), slope, slope, 1.0
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -267,6 +268,9 @@ def _truncated_newton(
             curvature = float(ahead @ bent)
             trial = here + np.divide(square, curvature) * ahead
             if not (curvature > 0.0 and float(np.linalg.norm(trial)) < reach):
+                along, length = float(here @ ahead), float(ahead @ ahead)
+                square = along * along + length * (reach * reach - float(here @ here))
+                here = here + (math.sqrt(max(square, 0.0)) - along) / length * ahead
                 break
             here, left = trial, left - square / curvature * bent
             square, before = float(left @ left), square

@@ -82,6 +82,18 @@ def test_a_maximum_is_found_without_the_hessian_too(monkeypatch, rho, scale):
     assert np.linalg.norm(found.displacement) <= rho
 
 
+@pytest.mark.parametrize("limit", [2500, 10])
+def test_half_of_the_rise_is_found_where_the_maximum_lies_outside(monkeypatch, limit):
+    """As truncated conjugate gradients promise for concave functions (Yuan 2000)."""
+    monkeypatch.setattr(ball, "EXACT_SIZE", limit)
+    values, rng = -np.geomspace(3.0, 3e-8, 200), np.random.default_rng(0)
+    slope = 1e-3 * rng.standard_normal(200)
+    found = ball_sharpness(quadratic(values, slope), np.zeros(200), 30.0, rng=0)
+    highest = quadratic_maximum(slope, values, 30.0)
+    assert 0.5 * highest <= found.lower <= highest * (1 + 1e-9)
+    assert np.linalg.norm(found.displacement) <= 30.0 * (1 + 1e-12)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     values=st.lists(st.floats(-3, 3), min_size=1, max_size=5),
