@@ -55,7 +55,7 @@ from rmtland.adapters.torch_diagonal import NoSquares
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_multivectors import MultivectorProducts
 from rmtland.adapters.torch_parameters import Block, chosen_blocks, fitting_names
-from rmtland.arguments import choice
+from rmtland.arguments import choice, points
 from rmtland.estimate.trace import ScalarEstimate
 from rmtland.typing import Array, Rng
 
@@ -155,11 +155,13 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For another shape.
+            For another shape, or values that are NaN or masked.
+        TypeError
+            If the values are not real numbers.
         """
         import torch
 
-        flat = np.array(theta, dtype=np.float64)
+        flat = points("theta", theta).copy()
         if flat.shape != (self.shape[0],):
             raise ValueError(f"theta must have {self.shape[0]} entries; got shape {flat.shape}")
         function = self.function

@@ -369,3 +369,19 @@ def test_curvature_that_a_loss_hides_is_refused_for_its_parts(part):
     ):
         for targets in (Y, outputs):
             from_torch(made, loss, (X, targets), part=part)
+
+
+@pytest.mark.parametrize(
+    ("entry", "error", "message"),
+    [
+        (1j, TypeError, "theta must be real numbers"),
+        (np.nan, ValueError, "theta holds 1 NaN of"),
+        (np.ma.masked, ValueError, "theta masks 1 of its"),
+    ],
+)
+def test_parameters_of_which_a_part_would_be_dropped(entry, error, message):
+    operator = from_torch(model(), F.mse_loss, (X, Y))
+    theta = np.ma.array(operator.parameters(), dtype=complex if entry == 1j else float)
+    theta[3] = entry
+    with pytest.raises(error, match=message):
+        operator.at(theta if entry is np.ma.masked else theta.data)
