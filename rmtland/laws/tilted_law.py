@@ -57,6 +57,8 @@ _DEGREES = (16, 32, 64, 128)  # of interpolating polynomials of a weight
 _BESIDE = 0.2
 """Distance from an end of a band, in units of the way up, where G changes too fast for one rule."""
 
+_PANELS = 19
+
 
 def tilted(law: Law, weight: Callable[[Real], Real]) -> Law:
     """Return the law with density proportional to weight(t) against the given one.
@@ -271,7 +273,8 @@ class Tilted(Law):
         """
         edges = (end for band in self.law.support for end in band)
         ends = np.array([*edges, *self.law._singular_places, math.inf])
-        far = np.abs(z[:, None] - ends).min(axis=1) > _BESIDE * top
+        distance = np.abs(z[:, None] - ends).min(axis=1)
+        far = distance > _BESIDE * top
         value = np.empty_like(z)
         for rows, (shares, weights) in ((far, _once()), (~far, _in_panels())):
             height = (top - z.imag[rows])[:, None]
@@ -279,7 +282,11 @@ class Tilted(Law):
             g = self._stieltjes(path)
             for place, mass in self.atoms:
                 g -= mass / (path - place)
-            value[rows] = 1j * (g.reshape(-1, shares.size) * weights * height).sum(axis=1)
+            parts = g.reshape(-1, shares.size) * weights * height
+            value[rows] = 1j * parts.sum(axis=1)
+            if rows is not far:
+                at_end = distance[rows] == 0
+                value[np.flatnonzero(rows)[at_end]] = 1j * _by_power(parts[at_end])
         return value
 
     def _pdf(self, x: Real) -> Real:
@@ -369,6 +376,16 @@ def _divided(
     return value, slope
 
 
+def _by_power(parts: Complex) -> Complex:
+    """Integrals from an end, over the lowest panel by the power that the next two follow."""
+    sums = parts.reshape(-1, _PANELS, parts.shape[1] // _PANELS).sum(axis=2)
+    with np.errstate(all="ignore"):
+        ratio = sums[:, -2] / sums[:, -3]
+        last = sums[:, -2] * ratio / (1 - ratio)
+    sums[:, -1] = np.where(np.abs(ratio) < 0.95, last, sums[:, -1])
+    return np.asarray(sums.sum(axis=1))
+
+
 @cache
 def _once() -> tuple[Real, Real]:
     """Shares and weights of a rule on (0, 1) dense next to 0."""
@@ -380,8 +397,8 @@ def _once() -> tuple[Real, Real]:
 @cache
 def _in_panels() -> tuple[Real, Real]:
     """Shares and weights of a rule on (0, 1) on panels, each an eighth of the next one."""
-    nodes, weights = np.polynomial.legendre.leggauss(12)
-    tops = 8.0 ** -np.arange(19)
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    tops = 8.0 ** -np.arange(_PANELS)
     starts = np.append(tops[1:], 0.0)
     half = (tops - starts)[:, None] / 2
     return (starts[:, None] + half * (nodes + 1)).ravel(), (half * weights).ravel()

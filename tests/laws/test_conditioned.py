@@ -11,6 +11,7 @@ from rmtland.free import free_sum
 from rmtland.laws import (
     Arcsine,
     Discrete,
+    FussCatalan,
     JacobiWeight,
     MarchenkoPastur,
     Normal,
@@ -227,3 +228,20 @@ def test_a_tilt_keeps_mass_that_is_closer_to_an_end_than_numbers_are():
     assert same.log_potential(z) == pytest.approx(law.log_potential(z), abs=1e-9)
     with pytest.raises(ConvergenceError, match=r"its mass is 0\.98785"):
         same.cdf(0.5)
+
+
+@pytest.mark.parametrize(
+    ("law", "end"),
+    [
+        (Arcsine(-1.0, 2.0), -1.0),
+        (FussCatalan(3.0), 0.0),
+        (JacobiWeight(-0.5, -0.9, 0.0, 1.0), 0.0),
+        (Uniform(0.0, 1.0), 1.0),
+    ],
+)
+def test_the_potential_of_a_tilted_law_at_an_end(law, end):
+    same = tilted(law, np.ones_like)
+    beside = end + np.array([1e-6, -1e-6, 1e-6j])
+    assert same.log_potential(beside) == pytest.approx(law.log_potential(beside), abs=3e-10)
+    # At the end itself the next power, h^(1/4) of Fuss-Catalan at h = 1e-16, is left out.
+    assert same.log_potential(end) == pytest.approx(law.log_potential(end), abs=3e-8)
