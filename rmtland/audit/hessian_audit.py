@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -57,9 +56,6 @@ from rmtland.solution import ConvergenceError
 from rmtland.streams import Rng, streams
 from rmtland.typing import Record
 from rmtland.version import installed_version
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["audit_hessian"]
 
