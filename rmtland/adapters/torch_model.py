@@ -123,8 +123,8 @@ def from_torch(
     chunk : int, optional
         Vectors that a block is multiplied by at once (`vmap`); as many as a GiB allows by default.
     keep_graph : bool, optional
-        Keep the graph of the gradient between products: none is made anew for each, for memory that
-        holds it, the data and the parameters. For data in one batch and "double_backward"; it is made anew when
+        Keep the graph of the gradient between products: less time, and memory for it and a copy of
+        data and parameters. For data in one batch and "double_backward"; it is made anew when
         parameters, buffers or data have changed (other attributes of the model are not looked at).
     move_data : bool, optional
         Bring each batch to the device of the model when it is read.
