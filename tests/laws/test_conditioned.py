@@ -212,6 +212,17 @@ def test_a_tilted_law_with_little_noise_has_a_distribution_function():
     assert law.cdf(x) == pytest.approx(known.cdf(x), abs=1e-8)
 
 
+def test_the_slope_of_a_tilted_law_beside_the_nodes_of_its_integrals():
+    """x^2 times a density: the integral of x^2/(z - x) is z^2 G(z) - z - m_1."""
+    law = Arcsine(1.0, 2.0)
+    same = tilted(law, np.square)
+    z = same._nodes[0][::7] + 1e-7j
+    g, slope = law._jet(z)
+    value, rise = same._jet(z)
+    assert value == pytest.approx((z * z * g - z - law.mean()) / law.moment(2), rel=1e-10)
+    assert rise == pytest.approx((z * z * slope + 2 * z * g - 1) / law.moment(2), rel=1e-7)
+
+
 def test_the_transform_of_a_tilted_law_at_ends_of_infinite_density():
     law = tilted(Arcsine(0.0, 1.0), lambda x: x)  # 2 x times the density
     assert law.stieltjes(0.0) == pytest.approx(-2, abs=1e-9)
