@@ -44,6 +44,9 @@ __all__ = [
 COLORS = ("#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 """Colours that the colour-blind tell apart (Okabe and Ito)."""
 
+_APART = (0, 1, 3, 4, 2, 5, 6)
+"""Order of the colours for curves: vermilion and orange, which look alike, are not neighbours."""
+
 _DASHES: tuple[object, ...] = ((0, (5, 1.5)), "-", "-.", (0, (1, 1)), (0, (3, 1, 1, 1)))
 
 STYLES: dict[str, Record] = {
@@ -100,7 +103,8 @@ def style_of(i: int) -> Record:
     dict of str to values
         Keyword arguments of `Axes.plot`.
     """
-    return {"color": COLORS[i % len(COLORS)], "ls": _DASHES[i % len(_DASHES)], "lw": 1.6}
+    color = COLORS[_APART[i % len(_APART)]]
+    return {"color": color, "ls": _DASHES[i % len(_DASHES)], "lw": 1.6}
 
 
 def new_axes(ax: Axes | None = None) -> Axes:

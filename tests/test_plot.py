@@ -1,10 +1,12 @@
 """Figures: everything lands on the given axes, at the right places."""
 
 import io
+import itertools
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
@@ -216,6 +218,12 @@ def test_counts_of_bins_and_points(ax):
         draw_spectrum(ax, Spectrum([0.0]), bins=0)
     with pytest.raises(ValueError, match="points must be"):
         draw_law(ax, MODEL.law, points=0)
+
+
+def test_the_first_curves_have_colours_far_apart():
+    hues = [rgb_to_hsv(to_rgb(style_of(i)["color"]))[0] for i in range(4)]
+    apart = [(one - other) % 1.0 for one, other in itertools.permutations(hues, 2)]
+    assert min(apart) > 30 / 360  # vermilion and orange are 15 degrees apart
 
 
 def test_styles_differ_and_are_one_set():

@@ -47,7 +47,7 @@ class BatchProducts:
     def __iter__(self) -> Iterator[tuple[Any, Batch | None]]:
         """Yield what multiplies by the matrix of each batch, and the batch where it is read."""
         if self.keep_graph:
-            (batch,) = self.batches
+            (batch,) = (each for each in self.batches if each.samples != 0)
             present = self._present(batch)
             if self._kept is None or not self._is_of(present):
                 self._kept = None  # before the next one: there is memory for one

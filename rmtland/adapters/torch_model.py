@@ -81,7 +81,7 @@ def from_torch(
     count_targets: Callable[[Tree], float] | None = None,
     batch_size: int | None = None,
     chunk: int | None = None,
-    keep_graph: bool = False,
+    keep_graph: bool | None = False,
     move_data: bool = False,
     check: bool = True,
 ) -> TorchOperator:
@@ -122,10 +122,11 @@ def from_torch(
         Samples at once, for data given as tensors: they are views, not copies.
     chunk : int, optional
         Vectors that a block is multiplied by at once (`vmap`); as many as a GiB allows by default.
-    keep_graph : bool, optional
+    keep_graph : bool or None, optional
         Keep the graph of the gradient between products: less time, and memory for it and a copy of
-        data and parameters. For data in one batch and "double_backward"; it is made anew when
-        parameters, buffers or data have changed (other attributes of the model are not looked at).
+        data and parameters. True is for data in one batch and "double_backward"; None keeps it where
+        there are these. It is made anew when parameters, buffers or data have changed (other
+        attributes of the model are not looked at).
     move_data : bool, optional
         Bring each batch to the device of the model when it is read.
     check : bool, optional
@@ -227,10 +228,12 @@ def from_torch(
         method=method or "double_backward",
         total_count=total if rule.divides else 1.0,
         chunk=chunk,
-        keep_graph=keep_graph,
+        keep_graph=bool(keep_graph),
     )
     if check or method is None:
         _try_products(operator, first, method)
+    if keep_graph is None:
+        operator.keep_graph = number == 1 and operator.method == "double_backward"
     return operator
 
 

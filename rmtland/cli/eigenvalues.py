@@ -137,8 +137,8 @@ def _tests(output: Output, spectrum: Spectrum, name: str, fitted: Fit[Any], seed
     return found
 
 
-def print_laws(output: Output, result: Overlay, index: tuple[float, float] | None = None) -> None:
-    """Print a table of laws with their parameters and distances, beside a measured index."""
+def print_laws(output: Output, result: Overlay) -> None:
+    """Print a table of laws with their parameters and distances."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -146,9 +146,7 @@ def print_laws(output: Output, result: Overlay, index: tuple[float, float] | Non
     for column in ("law", "parameters", "KS", "W1", "index", "edges", "outliers"):
         left = column in ("law", "parameters")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)
-    for row, (name, *numbers) in enumerate(result.rows()):
-        if row == 0 and index is not None:
-            numbers[2] = f"{index[0]:.3f} to {index[1]:.3f}"
+    for name, *numbers in result.rows():
         entry = result.parameters.get(name, {})
         errors = entry.get("errors", {})
         shown = "\n".join(

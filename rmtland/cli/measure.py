@@ -121,10 +121,7 @@ def operator_of(
         from rmtland.adapters.optional import optional
 
         dtype = optional("torch", extra="torch").float64 if double else None
-        operator = from_torch(*made, part=part, parameters=parameters, dtype=dtype)
-        # Nobody changes the parameters between products: the graph is the same, and half the work.
-        operator.keep_graph = operator.batches.is_one_batch and operator.method == "double_backward"
-        return operator
+        return from_torch(*made, part=part, parameters=parameters, dtype=dtype, keep_graph=None)
     from rmtland.adapters import from_jax
 
     dtype = "float64" if double else None
@@ -168,5 +165,4 @@ def _print(output: Output, target: str, part: str, result: Measurement) -> None:
         lines.append(f"of these outside the nearest law: {values}")
     lines += [f"{name} was not fitted: {reason}" for name, reason in result.unfitted.items()]
     output.line("\n".join(lines))
-    open_index = index.method == "inertia" and index.width > 0.0  # to the rounding of products
-    print_laws(output, result.overlay, index.interval if open_index else None)
+    print_laws(output, result.overlay)

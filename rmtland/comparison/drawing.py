@@ -26,7 +26,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rmtland.comparison.distances import Comparison
-from rmtland.comparison.estimated import index_words
 from rmtland.comparison.outliers import is_pooled, outliers
 from rmtland.comparison.theories import SmoothedTheory, Theory, law_of, smoothed_of
 from rmtland.drawing import draw_law, draw_outliers, draw_spectrum, law_points, style_of
@@ -65,6 +64,9 @@ class LaidOver(Protocol):
     def parameters(self) -> Mapping[str, Mapping[str, object]]:
         """Parameters by name; "chance" is a distance that chance alone has."""
 
+    def index_words(self) -> str:
+        """Say the measured index."""
+
 
 def new_triple() -> tuple[tuple[Axes, Axes], Axes]:
     """Return two axes beside each other in a new figure of pyplot, and one below for a legend."""
@@ -84,9 +86,11 @@ def triple_of(figure: Figure) -> tuple[tuple[Axes, Axes], Axes]:
     Returns
     -------
     (left, right), below : Axes
-        The last without a frame.
+        The last without a frame, and flat: the layout makes room for the legend in it.
     """
-    axes = figure.subplot_mosaic([["left", "right"], ["below", "below"]], height_ratios=[13, 5])
+    if figure.get_layout_engine() is None:
+        figure.set_layout_engine("constrained")
+    axes = figure.subplot_mosaic([["left", "right"], ["below", "below"]], height_ratios=[1000, 1])
     axes["below"].set_axis_off()
     return (axes["left"], axes["right"]), axes["below"]
 
@@ -223,7 +227,7 @@ def draw_overlay(
         for name, found in overlay.comparisons.items()
     ]
     artists += draw_distributions(right, spectrum, overlay.theories, styles=chosen)
-    handles = [Line2D([], [], color="0.6", lw=5, label=f"measured, index {index_words(spectrum)}")]
+    handles = [Line2D([], [], color="0.6", lw=5, label=f"measured, index {overlay.index_words()}")]
     handles += [
         Line2D([], [], label=label, **style) for label, style in zip(named, chosen, strict=True)
     ]
@@ -239,7 +243,6 @@ def draw_overlay(
         box = legend.legend(
             handles=handles, fontsize=7, loc="upper center", ncols=2, labelspacing=0.4
         )
-        box.set_in_layout(False)  # its height is that of its axes
         artists.append(box)
     return artists
 

@@ -21,7 +21,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -212,12 +212,13 @@ def measure(
     wanted = count("eigenpairs", eigenpairs, min_value=0)
     for_probes, for_pairs, for_fits = streams(rng, 3)
     before = found.products
-    looked_at = found
+    looked_at, counted = found, None
     ends = min(wanted, found.size // 2 or 1)
     if _is_small(found, probes * steps, ends) and not found.is_complex:
         looked_at = _formed(found)
         spectrum = Spectrum(np.linalg.eigvalsh(looked_at.dense()), precision=found.precision)
         index = negative_fraction(looked_at, method="inertia")
+        counted = index.interval
         trace = (float(found.size * spectrum.measure[0].mean()), 0.0)
     else:
         runs = krylov_quadratures(
@@ -237,11 +238,11 @@ def measure(
         except (ValueError, ConvergenceError) as error:  # what was measured is kept
             unfitted[name] = str(error)
     if fitted:
-        laid = overlay(spectrum, fitted)
+        laid = replace(overlay(spectrum, fitted), index_range=counted)
         best = min(laid.comparisons, key=lambda name: laid.comparisons[name].kolmogorov)
         beyond = _beyond(spectrum, pairs, laid.theories[best], found.size)
     else:
-        laid, beyond = Overlay(spectrum, {}, {}, {}), np.empty(0)
+        laid, beyond = Overlay(spectrum, {}, {}, {}, counted), np.empty(0)
     spent = found.products - before
     return Measurement(found.size, spectrum, index, trace, pairs, laid, beyond, spent, unfitted)
 

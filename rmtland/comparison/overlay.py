@@ -53,12 +53,16 @@ class Overlay:
         Their distances, by the same names.
     parameters : dict of str to dict
         Parameters of each theory, and the errors of fitted ones, by the same names.
+    index_range : (float, float), optional
+        Between which the fraction of negative eigenvalues lies, where more is known of it than the
+        spectrum tells: of a factorised matrix, with what rounding hides.
     """
 
     spectrum: Spectrum
     theories: dict[str, Theory]
     comparisons: dict[str, Comparison]
     parameters: dict[str, Record]
+    index_range: tuple[float, float] | None = None
 
     def to_dict(self) -> Record:
         """Return plain values, for JSON: the spectrum in numbers, and each theory.
@@ -106,7 +110,7 @@ class Overlay:
             Six columns; one row for the spectrum and one for each theory.
         """
         low, high = self.spectrum.nodes.min(), self.spectrum.nodes.max()
-        rows = [("measured", "", "", index_words(self.spectrum), _ends(low, high), "")]
+        rows = [("measured", "", "", self.index_words(), _ends(low, high), "")]
         for name, found in self.comparisons.items():
             low, high = found.law_edges
             rows.append(
@@ -120,6 +124,19 @@ class Overlay:
                 )
             )
         return rows
+
+    def index_words(self) -> str:
+        """Return the measured index as table and figure tell it: a number, or between which two.
+
+        Returns
+        -------
+        str
+            In three decimals.
+        """
+        if self.index_range is None:
+            return index_words(self.spectrum)
+        least, most = self.index_range
+        return f"{least:.3f}" if least == most else f"{least:.3f} to {most:.3f}"
 
     def _outside(self, found: Comparison) -> str:
         if self.spectrum.is_complete:

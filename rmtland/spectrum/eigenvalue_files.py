@@ -48,7 +48,9 @@ def spectrum_of_file(stream: IO[bytes], name: str, *, largest: int = LARGEST_FIL
     """Read a spectrum from an open file: .npy, .npz (of rmtland or with one array), text or CSV.
 
     A complex array is taken where its imaginary parts are rounding. Numbers of text are divided by
-    commas, spaces or lines; a head line is left out.
+    commas, spaces or lines; a head line is left out. A comma inside a word, as in ``0,25``, divides
+    too, unless all words of the file may be decimals with a comma or numbers with marks of
+    thousands: those are refused.
 
     Parameters
     ----------
@@ -175,7 +177,7 @@ def _numbers(text: str, source: str) -> list[float]:
     head = lines[:1] if not any(map(_BEGINS_AS_NUMBER.match, _words(lines[:1]))) else []
     pieces = [piece for line in lines[len(head) :] for piece in line.replace(";", " ").split()]
     doubtful = next((piece for piece in pieces if "," in piece), "")
-    if len(pieces) > 1 and doubtful and all(map(_DECIMAL_COMMA.fullmatch, pieces)):
+    if doubtful and all(map(_DECIMAL_COMMA.fullmatch, pieces)):
         whole, _, rest = doubtful[:40].partition(",")
         raise ValueError(
             f"{source} holds {doubtful[:40]!r}, which may be the decimal {whole}.{rest} or two "

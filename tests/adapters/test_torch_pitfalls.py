@@ -196,6 +196,22 @@ def test_kept_graph_is_that_of_the_present_parameters():
     assert (dense(operator) == dense(from_torch(made, F.mse_loss, (X, Y)))).all()
 
 
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        ((X, Y), True),
+        ([(X, Y)], True),
+        ([(X, Y), (X[:0], Y[:0])], True),
+        ([(X[:4], Y[:4]), (X[4:], Y[4:])], False),
+    ],
+    ids=["whole", "listed", "with an empty one", "two"],
+)
+def test_the_graph_is_kept_where_there_is_one_batch(data, kept):
+    operator = from_torch(model(), F.mse_loss, data, keep_graph=None)
+    assert operator.keep_graph is kept
+    assert abs(dense(operator) - dense(from_torch(model(), F.mse_loss, (X, Y)))).max() < 1e-12
+
+
 @pytest.mark.parametrize("kind", ["numpy", "other precision", "torch"])
 def test_kept_graph_is_that_of_the_present_data(kind):
     x, y = X.clone(), Y.clone()

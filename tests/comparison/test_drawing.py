@@ -1,5 +1,6 @@
 """Overlays and distribution functions: everything lands on the given axes, at the right places."""
 
+import dataclasses
 import functools
 import os
 import subprocess
@@ -233,20 +234,40 @@ def test_more_laws_than_colours():
     assert len(set(map(str, styles))) == 8
 
 
-def test_the_legend_covers_no_curve():
-    """In a figure of its own it stands below both axes; its box meets none of theirs."""
-    figure = Figure(figsize=(9.4, 5.9), layout="constrained")
+@pytest.mark.parametrize("count", [1, 6, 10])
+@pytest.mark.parametrize("layout", ["constrained", None])
+def test_the_legend_covers_no_curve(count, layout):
+    """In a figure of its own it stands below both axes, whole, with nothing empty below it."""
+    figure = Figure(figsize=(9.4, 5.9), layout=layout)
     FigureCanvasAgg(figure)
     axes, below = triple_of(figure)
     laid = lay_over(
-        MODEL.sample(60, rng=0), {f"law number {i} with a name": MODEL for i in range(6)}
+        MODEL.sample(60, rng=0), {f"law number {i} with a name": MODEL for i in range(count)}
     )
     laid.plot(axes, legend=below)
     assert axes[1].get_legend() is None
     figure.canvas.draw()
     legend = below.get_legend().get_window_extent()
-    assert all(legend.y1 < ax.get_window_extent().y0 for ax in axes)
+    lowest = min(ax.get_tightbbox().y0 for ax in axes)
+    assert 0 < legend.y0 < 0.02 * figure.bbox.height
+    assert legend.y1 < lowest < legend.y1 + 0.04 * figure.bbox.height
     assert 0 < legend.x0 < legend.x1 < figure.bbox.x1
+
+
+def test_the_index_of_a_figure_is_that_of_its_table():
+    """Also where more is known of it than the spectrum tells."""
+    laid = lay_over(MODEL.sample(60, rng=0), MODEL)
+    for known, words in (
+        (None, laid.rows()[0][3]),
+        ((0.2, 0.2), "0.200"),
+        ((0.2, 0.25), "0.200 to 0.250"),
+    ):
+        axes = Figure().subplots(1, 2)
+        one = dataclasses.replace(laid, index_range=known)
+        one.plot(axes)
+        assert one.rows()[0][3] == words
+        assert axes[1].get_legend().get_texts()[0].get_text() == f"measured, index {words}"
+        assert words in one._repr_html_()
 
 
 def test_no_window_and_no_global_state():
