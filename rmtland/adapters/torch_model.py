@@ -124,8 +124,8 @@ def from_torch(
         Vectors that a block is multiplied by at once (`vmap`); as many as a GiB allows by default.
     keep_graph : bool or None, optional
         Keep the graph of the gradient between products: less time, and memory for it and a copy of
-        data and parameters. True is for data in one batch and "double_backward"; None keeps it where
-        there are these. It is made anew when parameters, buffers or data have changed (other
+        data and parameters. True is for data in one batch and "double_backward"; None keeps it
+        where there are these. It is made anew when parameters, buffers or data have changed (other
         attributes of the model are not looked at).
     move_data : bool, optional
         Bring each batch to the device of the model when it is read.
