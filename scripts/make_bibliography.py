@@ -20,8 +20,10 @@ REFERENCE = re.compile(r"^ *\.\. \[\d+\] (.+(?:\n {7,}(?!\"\"\")\S.*)*)", re.MUL
 PLACE = re.compile(r"\d+ \(\d{4}\),? [\d-]+|(?:arXiv:)\d{4}\.\d{4,5}|(?:ICML|NIPS|NeurIPS) \d{4}")
 DETAIL = re.compile(
     r"[,;:]? (?:sections?|lectures?|examples?|propositions?|corollary|theorems?|chapters?"
-    r"|equations?|eqs?\.|figures?|table|appendix) [^,;]*$"
+    r"|equations?|eqs?\.|figures?|table|appendix) [\d(A-Z][^;]*$"
 )
+YEAR = re.compile(r"\b(?:1[89]|20)\d\d\b|arXiv:\d{4}\.\d{4,5}")
+IN_BRACKETS = re.compile(r" \(((?=[^()]*[a-z])[^()]+)\)")
 
 
 def references() -> dict[str, set[str]]:
@@ -30,8 +32,28 @@ def references() -> dict[str, set[str]]:
     for path in sorted((ROOT / "rmtland").rglob("*.py")):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for text in REFERENCE.findall(path.read_text("utf-8")):
-            found[" ".join(text.split()).rstrip(".")].add(module)
+            for work in re.split(r"; (?=[A-Z]\. )", " ".join(text.split()).rstrip(".")):
+                found[work].add(module)
     return dict(found)
+
+
+def plain(text: str) -> str:
+    """Return a reference as it is for all who cite it: without remarks, and sections meant."""
+    before, behind = _at_the_year(text)
+    return DETAIL.sub("", before + IN_BRACKETS.sub("", behind.partition(": ")[0]))
+
+
+def remark(text: str) -> str:
+    """Return what one who cites a work says of it, behind its year: " (so and so)", or nothing."""
+    _, behind = _at_the_year(text)
+    said = behind.partition(": ")[2]
+    words = [said] if said else IN_BRACKETS.findall(behind)
+    return f" ({'; '.join(words)})" if words else ""
+
+
+def _at_the_year(text: str) -> tuple[str, str]:
+    end = max((found.end() for found in YEAR.finditer(text)), default=len(text))
+    return text[:end], text[end:]
 
 
 def works(found: dict[str, set[str]]) -> dict[str, list[str]]:
@@ -57,10 +79,12 @@ def page(found: dict[str, set[str]]) -> str:
     """Return the page in Markdown."""
     rows = []
     for texts in works(found).values():
-        longest = max(texts, key=lambda text: len(DETAIL.sub("", text)))
-        modules = sorted({module for text in texts for module in found[text]})
-        cited = ", ".join(f"`{module}`" for module in modules)
-        rows.append(f"- {DETAIL.sub('', longest)}. Cited in {cited}.")
+        remarks: dict[str, str] = defaultdict(str)
+        for text in texts:
+            for module in found[text]:
+                remarks[module] = remarks[module] or remark(text)
+        cited = ", ".join(f"`{module}`{remarks[module]}" for module in sorted(remarks))
+        rows.append(f"- {max(map(plain, texts), key=len)}. Cited in {cited}.")
     head = "# Bibliography\n\nWritten by `python scripts/make_bibliography.py` from all docstrings."
     wrapped = ["\n  ".join(textwrap.wrap(row, 98, break_on_hyphens=False)) for row in sorted(rows)]
     return head + "\n\n" + "\n".join(wrapped) + "\n"

@@ -140,6 +140,18 @@ def test_a_work_has_one_entry():
     assert {title for title in found if found.count(title) > 1} == set()
 
 
+def test_what_one_who_cites_says_of_a_work_is_told_of_no_other():
+    names = runpy.run_path(str(DOCS.parent / "scripts" / "make_bibliography.py"))
+    work = "A. Bee, A long and distinguished title about random matrices, J. Bees 1 (2001) 1-9"
+    own = {
+        ": wings and (w + x)": "wings and (w + x)",
+        ", lectures 1 (wings) and 2 (legs)": "wings; legs",
+    }
+    for behind, words in own.items():
+        page = names["page"]({work: {"one"}, work + behind: {"other"}})
+        assert f"{work}. Cited in `one`, `other` ({words})." in " ".join(page.split())
+
+
 def test_a_work_cited_with_two_places_is_seen():
     names = runpy.run_path(str(DOCS.parent / "scripts" / "make_bibliography.py"))
     title = "A. Bee, A long and distinguished title about random matrices, J. Bees"

@@ -30,7 +30,7 @@ References
 ----------
 .. [1] P. Biane, On the free convolution with a semi-circular distribution, Indiana Univ. Math. J.
        46 (1997) 705-718; H. Bercovici and D. Voiculescu, Free convolution of measures with
-       unbounded support, ibid. 42 (1993) 733-773.
+       unbounded support, Indiana Univ. Math. J. 42 (1993) 733-773.
 
 Examples
 --------

@@ -16,8 +16,8 @@ of deep networks.
 References
 ----------
 .. [1] J. Pennington, S. S. Schoenholz and S. Ganguli, The emergence of spectral universality in
-       deep networks, AISTATS 2018; Resurrecting the sigmoid in deep learning through dynamical
-       isometry, NIPS 2017.
+       deep networks, AISTATS 2018; J. Pennington, S. S. Schoenholz and S. Ganguli, Resurrecting the
+       sigmoid in deep learning through dynamical isometry, NIPS 2017.
 
 Examples
 --------

@@ -21,8 +21,8 @@ Synonyms: signal propagation, layer norm, skip connections, ResNet, Lyapunov exp
 References
 ----------
 .. [1] J. Pennington, S. S. Schoenholz and S. Ganguli, The emergence of spectral universality in
-       deep networks, AISTATS 2018; Resurrecting the sigmoid in deep learning through dynamical
-       isometry, NIPS 2017.
+       deep networks, AISTATS 2018; J. Pennington, S. S. Schoenholz and S. Ganguli, Resurrecting the
+       sigmoid in deep learning through dynamical isometry, NIPS 2017.
 .. [2] B. Poole, S. Lahiri, M. Raghu, J. Sohl-Dickstein and S. Ganguli, Exponential expressivity in
        deep neural networks through transient chaos, NIPS 2016.
 

@@ -24,8 +24,8 @@ have all of them equal. (Also: dynamical isometry, exploding and vanishing gradi
 References
 ----------
 .. [1] J. Pennington, S. S. Schoenholz and S. Ganguli, The emergence of spectral universality in
-       deep networks, AISTATS 2018; Resurrecting the sigmoid in deep learning through dynamical
-       isometry, NIPS 2017.
+       deep networks, AISTATS 2018; J. Pennington, S. S. Schoenholz and S. Ganguli, Resurrecting the
+       sigmoid in deep learning through dynamical isometry, NIPS 2017.
 
 Examples
 --------
