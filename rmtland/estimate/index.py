@@ -38,6 +38,7 @@ from typing import Unpack
 import numpy as np
 
 from rmtland.arguments import choice, count, finite, positive
+from rmtland.arrays import ROUNDING_UNITS
 from rmtland.estimate.beta_law import beta_interval, intervals, wilson
 from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
@@ -52,7 +53,8 @@ __all__ = ["MassEstimate", "estimated_mass", "mass_below", "negative_fraction"]
 _METHODS = ("auto", "lanczos", "inertia")
 _LARGEST_INERTIA = 8192
 _PRODUCT = 16.0
-"""Products with all unit vectors are off by this many rounding units of the Frobenius norm."""
+"""Products with all unit vectors, and matrices that were summed in single precision, are off by
+this many rounding units of the Frobenius norm; entries rounded once are by less than one unit."""
 _RITZ = 1e3
 """Ritz values are known up to this many rounding units of the operator's size, generously."""
 _IMPOSSIBLE = 1 - 1e-9
@@ -69,8 +71,9 @@ class MassEstimate:
     ----------
     value : float
         The estimate. Eigenvalues at the point itself are not counted where their number is known
-        (a nullity was given, or the method is exact), and count one half otherwise. Inertia by
-        products in single precision leaves small eigenvalues open: see `interval`.
+        (a nullity was given, or the method is exact), and count one half otherwise. Inertia of a
+        matrix or of products in single or half precision leaves small eigenvalues open: see
+        `interval`.
     interval : (float, float)
         Calibrated interval of what `value` estimates, at the level `confidence`.
     rigorous : (float, float)
@@ -323,8 +326,9 @@ def _by_inertia(
     """Count by Sylvester's law of inertia."""
     before = operator.products
     matrix, size = operator.dense(), operator.size
-    rounding = size * float(np.finfo(float).eps)
-    if operator.matrix is None:  # each product with a unit vector is rounded
+    is_single = operator.given_in != "float64"
+    rounding = max(size * float(np.finfo(float).eps), ROUNDING_UNITS[operator.given_in])
+    if operator.matrix is None or is_single:  # each product with a unit vector, or sum, is rounded
         rounding = max(rounding, _PRODUCT * float(np.finfo(operator.dtype).eps))
     tolerance = rounding * max(float(np.linalg.norm(matrix)), abs(x))
     negative, zero, _, _ = inertia(matrix, x, zero_tolerance=tolerance)
@@ -337,8 +341,8 @@ def _by_inertia(
                 f"{tolerance:.2g} of it: give fewer, or method='lanczos' if the products are not "
                 "exact"
             )
-    elif operator.matrix is None and operator.precision == "float32":
-        doubtful = zero  # small eigenvalues of either sign are lost in products so coarse
+    elif is_single:
+        doubtful = zero  # small eigenvalues of either sign are lost in numbers so coarse
     value, top = negative / size, (negative + doubtful) / size
     return MassEstimate(
         value=value,

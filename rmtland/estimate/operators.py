@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from rmtland.arguments import count, dense_array
-from rmtland.arrays import is_on_device, to_numpy
+from rmtland.arrays import is_on_device, precision_of, to_numpy
 from rmtland.estimate.placement import Placement
 from rmtland.estimate.symmetric import (
     SymmetricOperator,
@@ -122,7 +122,12 @@ def _adapted(operator: Any, size: int | None, dtype: DTypeLike | None) -> Symmet
         matrix = operator.tocsr() if hasattr(operator, "tocsr") else operator
         order, wanted = _order(matrix.shape, kind), _dtype(dtype, matrix.dtype)
         return SymmetricOperator(
-            partial(_at, matrix.astype(wanted)), order, wanted, f"a {kind}", matrix=matrix
+            partial(_at, matrix.astype(wanted)),
+            order,
+            wanted,
+            f"a {kind}",
+            matrix=matrix,
+            given_in=precision_of(matrix),
         )
     torch_like = str(getattr(operator, "dtype", "")).startswith("torch.")
     is_array = isinstance(operator, np.ndarray | list | tuple) or hasattr(operator, "__array__")
@@ -132,7 +137,14 @@ def _adapted(operator: Any, size: int | None, dtype: DTypeLike | None) -> Symmet
             raise TypeError(f"a matrix must be made of numbers; got dtype {array.dtype}")
         order, wanted = _order(array.shape, "matrix"), _dtype(dtype, array.dtype)
         array = np.ascontiguousarray(array, dtype=wanted)
-        return SymmetricOperator(partial(_at, array), order, wanted, "the matrix", matrix=array)
+        return SymmetricOperator(
+            partial(_at, array),
+            order,
+            wanted,
+            "the matrix",
+            matrix=array,
+            given_in=precision_of(operator),
+        )
     shape, length = getattr(operator, "shape", None), getattr(operator, "size", None)
     if shape is None and length is None and callable(operator):
         return _function(operator, size, dtype)
@@ -286,6 +298,7 @@ def _matrix_on_device(
     operator: Any, dtype: DTypeLike | None, place: Placement
 ) -> SymmetricOperator:
     """Wrap a matrix, moved there if it is elsewhere."""
+    given_in = precision_of(operator)
     if not _is_device_array(operator) or Placement.of(operator) != place:
         operator = dense_array("operator", operator)
         if operator.dtype.kind not in "iufcb":
@@ -296,7 +309,13 @@ def _matrix_on_device(
     else:
         matrix = place.cast(detached(operator), wanted)
     return SymmetricOperator(
-        partial(_at, matrix), order, wanted, "the matrix", matrix=matrix, place=place
+        partial(_at, matrix),
+        order,
+        wanted,
+        "the matrix",
+        matrix=matrix,
+        place=place,
+        given_in=given_in,
     )
 
 

@@ -66,6 +66,9 @@ class SymmetricOperator:
         copied: a function may return its argument, or the same buffer each time.
     place : Placement, optional
         Where the vectors of `product` live; on the host by default.
+    given_in : str, optional
+        Precision in which the entries of a matrix came: "float64", "float32", "float16" or
+        "bfloat16"; that of the products by default.
 
     Attributes
     ----------
@@ -86,12 +89,14 @@ class SymmetricOperator:
         takes_blocks: bool = True,
         is_own: bool = True,
         place: Placement = HOST,
+        given_in: str | None = None,
     ) -> None:
         self.product, self.size, self.dtype = product, size, np.dtype(dtype)
         self.source, self.matrix, self.takes_blocks = source, matrix, takes_blocks
         self.is_own, self.place = is_own, place
         self.products = 0
         self.complement: NumpyArray | None = None
+        self.given_in = self.precision if given_in is None else given_in
         self._signature: tuple[float, ...] = ()
 
     @property

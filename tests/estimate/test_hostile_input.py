@@ -12,6 +12,7 @@ from rmtland.estimate import (
     extremal_eigenpairs,
     frobenius_norm,
     log_determinant,
+    mass_below,
     negative_fraction,
     smooth_density,
     spectral_density,
@@ -132,14 +133,36 @@ def test_what_rounding_of_single_precision_hides_is_in_the_interval():
     matrix = (vectors * values) @ vectors.T
     single = matrix.astype(np.float32)
     by_products = symmetric_operator(lambda v: single @ v, size=200, dtype=np.float32)
-    found = negative_fraction(by_products, method="inertia")
-    assert found.value == 0.1
-    assert found.interval == found.rigorous == (0.1, 0.3)
-    assert found.rigorous[0] <= (values < 0).mean() <= found.rigorous[1]
-    assert (found.at_least, found.at_most) == (20, 60)
-    assert "0.1, to 0.3 with those that rounding may hide" in repr(found)
+    for operator in (single, csr_array(single), single.astype(np.complex64), by_products):
+        found = negative_fraction(operator, method="inertia")
+        assert found.value == 0.1
+        assert found.interval == found.rigorous == (0.1, 0.3)
+        assert found.rigorous[0] <= (values < 0).mean() <= found.rigorous[1]
+        assert (found.at_least, found.at_most) == (20, 60)
+        assert "0.1, to 0.3 with those that rounding may hide" in repr(found)
+        assert negative_fraction(operator, nullity=40, method="inertia").interval == (0.1, 0.1)
     double = symmetric_operator(lambda v: matrix @ v, size=200)
-    assert negative_fraction(double, method="inertia").interval == (0.15, 0.15)
+    for operator in (matrix, double):
+        assert negative_fraction(operator, method="inertia").interval == (0.15, 0.15)
+
+
+@pytest.mark.parametrize(("shift", "number"), [(0.0, 40), (-2.0, 0), (1.0, 140)])
+def test_what_rounding_of_half_precision_hides_is_in_the_interval(shift, number):
+    vectors = np.linalg.qr(np.random.default_rng(0).standard_normal((200, 200)))[0]
+    values = np.repeat([-1.0, -1e-4, 1e-4, 1.0], [20, 10, 30, 140])
+    half = ((vectors * values) @ vectors.T).astype(np.float16)
+    for operator in (half, symmetric_operator(half, dtype=np.float64)):
+        found = mass_below(operator, shift, method="inertia")
+        assert found.at_most - found.at_least == number
+        assert found.interval[0] <= (values < shift).mean() <= found.interval[1]
+
+
+def test_rank_of_a_matrix_summed_in_single_precision_is_left_open():
+    factors = np.random.default_rng(1).standard_normal((300, 100), dtype=np.float32)
+    product = factors @ factors.T
+    assert (np.linalg.eigvalsh(product.astype(float)) < 0).any()  # none of the exact one is
+    found = negative_fraction(product, method="inertia")
+    assert (found.value, found.interval) == (0.0, (0.0, 2 / 3))
 
 
 @pytest.mark.parametrize("method", ["lanczos", "inertia"])
