@@ -30,13 +30,14 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import ndtri, stdtrit
+from scipy.special import gammaincinv, ndtri, stdtrit
 
 from rmtland.estimate.operators import SymmetricOperator
 from rmtland.typing import Array, NumpyArray, Real
 
 __all__ = [
     "is_low_rank",
+    "length_error",
     "orthonormal_images",
     "rounding_of_products",
     "sign_vectors",
@@ -120,6 +121,58 @@ def sphere_error(operator: SymmetricOperator, mean: float, squares: Real, *, siz
     factor = size / (size + 1) if operator.is_complex else 2 * size / (size + 2)
     floor = rounding_of_products(operator) * float(np.sqrt(size * frobenius))
     return scale * max(float(np.sqrt(factor * variance / squares.size)), floor)
+
+
+def length_error(
+    operator: SymmetricOperator, known: float, gram: NumpyArray
+) -> tuple[float, float]:
+    r"""Return a length and its standard error from part of its square and samples of the rest.
+
+    The rest is the trace of a positive matrix B, and the samples its quadratic forms
+    :math:`\omega^* B \omega` of vectors on the sphere. Few of them do not know their own scatter:
+    where B has rank r they follow a chi-square law of r degrees of freedom, half of which is small.
+    Forms of two different vectors have the mean square :math:`\operatorname{tr} B^2`, so that the
+    pairs tell the effective rank :math:`(\operatorname{tr} B)^2/\operatorname{tr} B^2`, and with it
+    how far above the mean of m samples the truth may be: the upper end at 95 % of the chi-square
+    law of m times as many degrees of freedom. The larger of that and of the scatter is taken, each
+    widened as Student's quantile is for so many pairs or samples.
+
+    Parameters
+    ----------
+    operator : SymmetricOperator
+        Whose size, field and precision count.
+    known : float
+        The part of the square that is known.
+    gram : ndarray, shape (m, m)
+        Forms of all pairs of m >= 2 vectors, Hermitian.
+
+    Returns
+    -------
+    length, error : float
+        The square root of the known part and the mean of the samples, and its standard error.
+    """
+    samples = np.diagonal(gram).real
+    m, mean = len(samples), float(samples.mean())
+    length = float(np.sqrt(known + mean))
+    if length == 0.0:
+        return 0.0, 0.0
+    rounding = rounding_of_products(operator) * length
+    if mean <= 0.0:
+        return length, rounding
+    forms, p = gram / mean, operator.size
+    diagonal = np.diagonal(forms).real
+    squares = float((np.abs(forms) ** 2).sum() - (diagonal**2).sum())  # m (m - 1) tr B^2
+    products = float(m * m - (diagonal**2).sum())  # m (m - 1) (tr B)^2
+    scatter = float(diagonal.var(ddof=1))
+    by_pairs = squares / products - 1 / p if products > 0.0 else 1.0
+    by_pairs *= p / (p + 1) if operator.is_complex else 2 * p / (p + 2)
+    variance = max(by_pairs, scatter) / m
+    degrees = 2 / max(variance, 1e-12)
+    highest = degrees / (2 * float(gammaincinv(degrees / 2, 0.025)))
+    reach = mean * (highest - 1) / (np.sqrt(known + mean * highest) + length)
+    pairs = student_widening(1 + m * (m - 1) // 2) * float(reach / ndtri(0.975))
+    alone = student_widening(m) * mean * float(np.sqrt(scatter / m)) / (2 * length)
+    return length, max(pairs, alone, rounding)
 
 
 def student_widening(number: int) -> float:

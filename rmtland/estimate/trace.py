@@ -48,6 +48,7 @@ from rmtland.arguments import choice, count
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.sketches import (
     is_low_rank,
+    length_error,
     orthonormal_images,
     rounding_of_products,
     sphere_error,
@@ -163,7 +164,8 @@ def frobenius_norm(
 ) -> ScalarEstimate:
     r"""Estimate the Frobenius norm, :math:`\|A\|_F^2 = E |A \omega|^2`.
 
-    Half of the products find a basis of the large eigenvalues, whose share is then exact.
+    Two thirds of the products find a basis of the large eigenvalues and multiply it: its rows and
+    columns are then exact. The rest look at what is outside, by `rmtland.estimate.sketches`.
 
     Parameters
     ----------
@@ -197,20 +199,24 @@ def frobenius_norm(
     if budget >= found.size:
         value = float(np.linalg.norm(found.dense()))
         return ScalarEstimate(value, 0.0, found.products - before, "exact")
-    rank, place = budget // 3, found.place
-    known = 0.0
-    omega = sphere_vectors(found, generator, rank) if rank else None
+    rank, place = budget // 3 if budget > 3 else 0, found.place
+    known, basis = 0.0, None
+    omega = place.put(sphere_vectors(found, generator, rank)) if rank else None
     if omega is not None:
-        basis = orthonormal_images(found, found.multiply(place.put(omega)))
-        known = float(_squares(found, found.multiply(basis)).sum())
-        omega = place.put(sphere_vectors(found, generator, budget - 2 * rank))
-        omega -= basis @ (place.adjoint(basis) @ omega)
-    else:
-        omega = place.put(sphere_vectors(found, generator, budget))
-    samples = _squares(found, found.multiply(omega))
-    mean, error = float(samples.mean()), student_widening(samples.size) * _standard_error(samples)
-    norm = float(np.sqrt(known + mean))
-    error = max(error / (2 * norm) if norm else 0.0, rounding_of_products(found) * norm)
+        basis = orthonormal_images(found, found.multiply(omega))
+        images = found.multiply(basis)
+        known = float(_squares(found, images).sum())
+        images = images - basis @ (place.adjoint(basis) @ images)
+        known += float(_squares(found, images).sum())  # the same block on the other side
+    omega = place.put(sphere_vectors(found, generator, budget - 2 * rank))
+    if basis is not None:
+        omega = omega - basis @ (place.adjoint(basis) @ omega)
+    images = found.multiply(omega)
+    if basis is not None:
+        images = images - basis @ (place.adjoint(basis) @ images)
+    gram = place.take(place.adjoint(images) @ images)
+    found.refuse_infinities(gram)
+    norm, error = length_error(found, known, gram)
     return ScalarEstimate(norm, error, found.products - before, "hutch++")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.sparse import diags_array
-from scipy.stats import ks_2samp
+from scipy.stats import chi2, ks_2samp, norm, t
 
 from rmtland.estimate import (
     diagonal,
@@ -15,6 +15,7 @@ from rmtland.estimate import (
     trace,
 )
 from rmtland.estimate.functions import deviations_of_probes
+from rmtland.estimate.sketches import length_error
 from rmtland.solution import ConvergenceError
 
 SPECTRA = {
@@ -305,6 +306,44 @@ def test_errors_of_few_products_cover(name, products):
         off = np.array([one.value for one in found]) - exact
         reach = 1.96 * np.array([one.standard_error for one in found])
         assert (np.abs(off) <= reach).mean() >= 0.87
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_frobenius_norms_of_few_large_eigenvalues_cover(dtype):
+    """A few samples of a chi-square law of few degrees of freedom do not know their own scatter."""
+    indices = np.arange(1.0, 201.0)
+    spectra = {
+        "squares": indices**-2,
+        "powers": 2.0**-indices,
+        "one outlier": np.append(np.linspace(-1, 1, 199), 20.0),
+        "three outliers": np.append(np.linspace(-1, 1, 197), [50.0, 30.0, 10.0]),
+    }
+    covered = []
+    for values in spectra.values():
+        operator = symmetric_operator(diags_array(values.astype(dtype)))
+        for products in (2, 3, 8, 12, 20):
+            found = [frobenius_norm(operator, products=products, rng=s) for s in range(60)]
+            off = np.array([one.value for one in found]) - np.linalg.norm(values)
+            error = np.array([one.standard_error for one in found])
+            assert np.isfinite(error).all()
+            covered.append((np.abs(off) <= 1.96 * error).mean())
+    assert np.mean(covered) >= 0.93  # 1200 repetitions know .95 within .006
+    assert np.min(covered) >= 0.83
+
+
+def test_error_of_a_length_by_pairs_of_samples():
+    operator = symmetric_operator(np.eye(1000))
+    rows = np.random.default_rng(0).standard_normal((4, 3))
+    one = rows[:, :1] @ rows[:, :1].T  # rank one: the length is |a| chi_4 / 2
+    length, error = length_error(operator, 0.0, one)
+    assert length == pytest.approx(np.linalg.norm(rows[:, 0]) / 2)
+    reach = length * (np.sqrt(4 / chi2.ppf(0.025, 4)) - 1) * t.ppf(0.975, 6) / norm.ppf(0.975) ** 2
+    assert error == pytest.approx(reach, rel=5e-3)  # 1/p is left out
+    assert length_error(operator, 1e6, one)[1] < 1e-2 * error
+    assert length_error(operator, 0.0, np.zeros((2, 2))) == (0.0, 0.0)
+    assert length_error(operator, 4.0, np.zeros((2, 2)))[0] == 2.0
+    huge = length_error(operator, 0.0, 1e250 * one)
+    assert huge == pytest.approx((1e125 * length, 1e125 * error))
 
 
 def test_a_rank_that_rounding_hides_has_an_error():
