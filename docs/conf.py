@@ -10,6 +10,7 @@ from importlib.metadata import version as installed
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 sys.path.insert(0, os.path.dirname(__file__))
+import object_links
 import subject_index
 
 project = "rmtland"
@@ -126,12 +127,6 @@ sphinx_gallery_conf = {
 }
 
 
-def _objects_linked(app, page, source):
-    """Make links of the objects that rows of the formula index name; what has no page is code."""
-    if page == "formulas":
-        source[0] = re.sub(r"(`rmtland[\w.]+`)", r"{py:obj}\1", source[0])
-
-
 def _indexed_once(app, page, source):
     """Index an object once, on the page of the outermost room that has it."""
     room, _, name = page.rpartition(".")
@@ -162,7 +157,7 @@ def _members_listed(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    app.connect("source-read", _objects_linked)
+    app.connect("source-read", object_links.objects_linked)
     app.connect("autodoc-skip-member", _fields_left_out)
     app.connect("autodoc-process-docstring", _symbols_kept, priority=900)  # after numpydoc
     app.connect("autodoc-process-docstring", _members_listed, priority=900)

@@ -159,6 +159,33 @@ def test_a_work_cited_with_two_places_is_seen():
     assert len(names["disagreements"](found)) == 1
 
 
+def test_every_row_of_the_decision_table_leads_on():
+    """To the page of an object, another page, or a command; what names an object has one."""
+    names = runpy.run_path(str(DOCS / "object_links.py"))
+    page = names["linked"]((DOCS / "which_tool.md").read_text("utf-8"))
+    rows = re.findall(r"^\| (?!---|question|what is known).*\| (.+) \|$", page, re.MULTILINE)
+    assert len(rows) > 80
+    assert [row for row in rows if not re.search(r"{py:obj}|{doc}|`rmtland [a-z]", row)] == []
+    targets = re.findall(r"{py:obj}`[^`]* <([\w.]+)>`", page)
+    assert len(targets) > 130
+    for target in set(targets):
+        room = max((room for room in names["rooms"]() if target.startswith(room)), key=len)
+        assert (
+            target == room
+            or target.removeprefix(f"{room}.").split(".")[0]
+            in vars(importlib.import_module(room))["__all__"]
+        ), target
+        found = importlib.import_module(room)
+        for part in target.removeprefix(room).split(".")[1:]:
+            found = getattr(found, part)
+    linked = names["linked"]
+    assert linked("`fit(spectrum, f)`") == "{py:obj}`fit(spectrum, f) <rmtland.comparison.fit>`"
+    assert linked("`rmtland.fit`") == "{py:obj}`rmtland.fit <rmtland.comparison.fit>`"
+    assert linked("`MLP.at`") == "{py:obj}`MLP.at <rmtland.networks.MLP.at>`"
+    for code in ("`sample(n)`", "`rmtland overlay`", "{doc}`explorer`", "``fit``", "`Law.nothing`"):
+        assert linked(code) == code
+
+
 def test_subjects_of_the_search_lead_to_a_page():
     """To a public object or a page each; what has no page would go to the formula index."""
     names = runpy.run_path(str(DOCS / "subject_index.py"))
