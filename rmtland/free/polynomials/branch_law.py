@@ -117,16 +117,18 @@ class BranchLaw(Law):
         """Nodes and weights for the law of T, of two rules for sqrt(..)/t and sqrt(..)/(1 - t)."""
         low, high = self._branches.interval
         middle, half = (low + high) / 2, (high - low) / 2
-        mirrored = self._branches.mirrored.support[0]
-        pair = (math.sqrt(low * high), math.sqrt(mirrored[0] * mirrored[1]))
-        masses = ((middle - pair[0]) / 2, ((1 - middle) - pair[1]) / 2)
         nodes, weights = [], []
-        for mass, start, flip in ((masses[0], middle, False), (masses[1], 1 - middle, True)):
+        for law, start, flip in (
+            (self.angle, middle, False),
+            (self._branches.mirrored, 1 - middle, True),
+        ):
+            bottom, top = law.support[0]
+            roots = (math.sqrt(bottom) + math.sqrt(top)) ** 2
             diagonal = np.full(_NODES, start)
-            diagonal[0] = half**2 / 4 / mass
+            diagonal[0] = roots / 4
             values, vectors = eigh_tridiagonal(diagonal, np.full(_NODES - 1, half / 2))
             nodes.append(1 - values if flip else values)
-            weights.append(mass * vectors[0] ** 2)
+            weights.append(half**2 / roots * vectors[0] ** 2)
         total = np.concatenate(weights)
         return np.concatenate(nodes), total / total.sum()
 

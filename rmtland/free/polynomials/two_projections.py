@@ -90,7 +90,11 @@ class _Plane(NamedTuple):
 
 
 class _Projections(NamedTuple):
-    """Both variables as values on and off two projections, the second of the least trace."""
+    """Both variables as values on and off two projections, the second of the least trace.
+
+    The first has trace at most 1/2: the mean of t is that trace, and t is relatively accurate
+    beside 0, not beside 1.
+    """
 
     first: str
     second: str
@@ -155,13 +159,13 @@ def _arranged(laws: Mapping[str, Law]) -> _Projections:
     shares = {name: tuple(mass for _, mass in laws[name].atoms) for name in names}
     second = min(names, key=lambda name: min(shares[name]))
     first = next(name for name in names if name != second)
-    on = shares[second].index(min(shares[second]))
-    values = {}
-    for name, place in ((first, 0), (second, on)):
+    values, traces = {}, []
+    for name in (first, second):
+        on = shares[name].index(min(shares[name]))
         points = [Fraction(where) for where, _ in laws[name].atoms]
-        values[name] = (points[place], points[1 - place])
-    alpha, beta = shares[first], (shares[second][on], shares[second][1 - on])
-    return _Projections(first, second, values, (alpha[0], alpha[1]), beta)
+        values[name] = (points[on], points[1 - on])
+        traces.append((shares[name][on], shares[name][1 - on]))
+    return _Projections(first, second, values, *traces)
 
 
 def _size(polynomial: Polynomial, pair: _Projections) -> float:
@@ -202,7 +206,7 @@ def _matrix(polynomial: Polynomial, pair: _Projections) -> MatrixFunction:
     return MatrixFunction(*(_trimmed(part, slack) for part in (a, d, real, imaginary)))
 
 
-def _trimmed(series: Series, slack: Fraction) -> Series:
+def _trimmed(series: Sequence[Fraction], slack: Fraction) -> Series:
     """Leave out coefficients that are rounding of the parameters."""
     kept = [c if abs(c) > slack else Fraction(0) for c in series]
     while len(kept) > 1 and kept[-1] == 0:
@@ -243,9 +247,9 @@ def _branches(
     t = low + (high - low) * np.sin(np.pi * (np.arange(41) + 0.5) / 82) ** 2
     slack = 2 * _ROUNDING * size
     if all(abs(c) <= slack for part in (matrix.b, matrix.b_imaginary) for c in part):
-        return [_floats(matrix.a, size), _floats(matrix.d, size)]
+        return [_floats(matrix.a, size, high), _floats(matrix.d, size, high)]
     if matrix.spread(t).max() <= slack:
-        branch = _floats(scaled(matrix.trace, Fraction(1, 2)), size)
+        branch = _floats(scaled(matrix.trace, Fraction(1, 2)), size, high)
         return [branch, branch]
     lower, upper = matrix.eigenvalue(t, -1), matrix.eigenvalue(t, 1)
     for sign in (-1, 1):
@@ -255,12 +259,15 @@ def _branches(
             near = [place for place in [*places, 0.0] if abs(place - value) <= 2 * slack]
             value = near[0] if near else value
             other = plus(matrix.trace, (-Fraction(value),))
-            return [(value,), _floats(other, size)]
+            return [(value,), _floats(other, size, high)]
     return [BranchLaw(angle, matrix)]
 
 
-def _floats(series: Series, size: float) -> tuple[float, ...]:
-    return tuple(float(c) for c in _trimmed(series, Fraction(_ROUNDING * size)))
+def _floats(series: Series, size: float, high: float) -> tuple[float, ...]:
+    """Coefficients without those that are rounding of the values up to t = high."""
+    slack, end = Fraction(_ROUNDING * size), Fraction(high)
+    reached = _trimmed([c * end**k for k, c in enumerate(series)], slack)
+    return tuple(float(c) if kept else 0.0 for c, kept in zip(series, reached, strict=False))
 
 
 def _merged(atoms: list[tuple[float, float]], slack: float) -> list[tuple[float, float]]:

@@ -63,6 +63,28 @@ def test_edge_of_a_shifted_anticommutator():
     assert law.cdf(0.5) == 0.75
 
 
+@pytest.mark.parametrize("share", [1e-12, 1e-9])
+def test_light_and_heavy_projections(share):
+    """The eigenvalues are s +- sqrt(s), with s below 4 share or above 1 - 4 share."""
+    s = 4 * share * (1 - share)
+    light = law_of_polynomial(x * y + y * x, x=projection(share), y=projection(share))
+    assert light.ppf([0.0, 1.0]) == pytest.approx([s - s**0.5, s + s**0.5], rel=1e-12)
+    heavy = law_of_polynomial(x * y + y * x, x=projection(share), y=projection(1 - share))
+    assert heavy.ppf([0.0, 1.0]) == pytest.approx([-s / 2 - s * s / 8, 2.0], rel=1e-9)
+    assert heavy.support[0][1] == 0.0
+    for law, rise in ((light, 0.0), (heavy, 2 / 3)):
+        assert law.index() == pytest.approx(share, rel=1e-7)
+        assert law.stieltjes(3.0) == pytest.approx(1 / 3 + rise * share, abs=1e-15)
+
+
+def test_branches_thinner_than_rounding_are_atoms():
+    thin = Discrete((1.0, 1.000001), (1e-11, 1 - 1e-11))
+    sign = Discrete((-1.0, 1.0), (1e-11, 1 - 1e-11))
+    law = law_of_polynomial(x * x * y * x * y + y * x * y * x * x, x=thin, y=sign)
+    assert sum(mass for _, mass in law.atoms) == 1.0
+    assert law.mean() == pytest.approx(2 * 1.000001**3, rel=1e-10)
+
+
 def test_two_signs_have_an_arcsine_anticommutator():
     law = law_of_polynomial(x * y + y * x, x=SIGN, y=SIGN)
     exact = Arcsine(-2, 2)
