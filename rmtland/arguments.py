@@ -33,6 +33,7 @@ __all__ = [
     "complex_points",
     "count",
     "dense_array",
+    "entries",
     "extended",
     "finite",
     "float_array",
@@ -188,6 +189,34 @@ def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
     return str(value)
 
 
+def entries(name: str, value: Any) -> tuple[Any, ...]:
+    """Return the entries of a sequence, or say that what came has none.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : iterable
+        A list, a tuple, an array of one axis; a text and a dictionary are none.
+
+    Returns
+    -------
+    tuple
+        The entries, which are checked by themselves.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    try:
+        if not isinstance(value, str | bytes | Mapping):
+            return tuple(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{name} must be a list or a tuple; got {_shown(value)}")
+
+
 def dense_array(name: str, value: Any) -> NumpyArray:
     """Return an array of any library as a NumPy array, or say what NumPy would drop without a word.
 
@@ -320,11 +349,17 @@ def _number(name: str, value: Any) -> float:
         raise TypeError(f"{name} must be a real number; got {value!r}")
     if value is np.ma.masked:
         raise TypeError(f"{name} must be a real number; got a masked one")
-    if np.ndim(value):
+    try:
+        shape = np.shape(value)
+    except ValueError:  # lists of unequal lengths
+        shape = (len(value),)
+    if shape:
         raise TypeError(
-            f"{name} must be one number; got an array of shape {np.shape(value)}. For several "
+            f"{name} must be one number; got an array of shape {shape}. For several "
             f"values make one object each, in a loop over them"
         )
+    if isinstance(value, complex) or "complex" in str(getattr(value, "dtype", "")):
+        raise TypeError(f"{name} must be a real number; got {_shown(value)}")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

@@ -36,8 +36,26 @@ def random_generator(rng: Rng) -> np.random.Generator:
     -------
     numpy.random.Generator
         The same one where a generator was given.
+
+    Raises
+    ------
+    TypeError
+        If it is none of what names a stream; a truth value is none.
+    ValueError
+        If a seed is negative.
     """
-    return np.random.default_rng(rng)
+    expected = (
+        "rng must be a seed (an integer of at least 0, or a sequence of them), a SeedSequence, "
+        f"BitGenerator or Generator of NumPy, or None; got {rng!r}"
+    )
+    if isinstance(rng, bool | np.bool_):
+        raise TypeError(expected)
+    try:
+        return np.random.default_rng(rng)
+    except TypeError:
+        raise TypeError(expected) from None
+    except ValueError:
+        raise ValueError(expected) from None
 
 
 def streams(rng: Rng, runs: int) -> list[np.random.Generator]:

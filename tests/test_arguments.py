@@ -8,8 +8,24 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from rmtland import Discrete, MarchenkoPastur, Semicircle, TracyWidom, arguments
+from rmtland import (
+    Discrete,
+    LevyTriplet,
+    MarchenkoPastur,
+    Semicircle,
+    TracyWidom,
+    Uniform,
+    arguments,
+    free_sum,
+    free_variables,
+    spike_strengths,
+    spiked,
+)
 from rmtland.ensembles import DeformedWigner, HaarProduct, HaarSum, SpikedEnsemble, WishartEnsemble
+from rmtland.estimate import SummedOperator
+from rmtland.free import MatrixDyson, kronecker_covariance
+from rmtland.landscape.sharpness import linear_ranks
+from rmtland.models import DeepGaussNewton, LinearJacobian
 from rmtland.models.population import PopulationHessian
 from rmtland.models.two_leg import TwoLegHessian
 from rmtland.spectrum import Spectrum
@@ -31,7 +47,21 @@ def test_any_real_number_becomes_a_float(check, value):
 @pytest.mark.parametrize("check", ONE_NUMBER)
 @pytest.mark.parametrize(
     "value",
-    ["2", b"2", True, np.True_, None, [2.0], (2.0,), np.array([2.0]), np.zeros((0,)), 1j, object()],
+    [
+        *(
+            "2",
+            b"2",
+            True,
+            np.True_,
+            None,
+            [2.0],
+            (2.0,),
+            np.array([2.0]),
+            np.zeros((0,)),
+            object(),
+        ),
+        *(1j, np.complex128(2 + 1j), np.complex64(2), np.array(2 + 1j), [[1.0], [1.0, 2.0]]),
+    ],
 )
 def test_what_is_not_a_real_number_is_a_type_error_that_names_it(check, value):
     with pytest.raises(TypeError, match=r"^gamma must be (a real|one) number; got"):
@@ -119,8 +149,37 @@ def test_masked_spikes_and_covariances_are_refused():
     masked = np.ma.array([3.0, 4.0], mask=[False, True])
     with pytest.raises(ValueError, match="masks 1 of its 2"):
         SpikedEnsemble(WishartEnsemble(0.5), spikes=masked)
-    with pytest.raises(ValueError, match="masks 1 of its 2"):
-        PopulationHessian(1.0, 1.0, 1.0, 1.0, covariance=masked)
+    for take in (
+        lambda: PopulationHessian(1.0, 1.0, 1.0, 1.0, covariance=masked),
+        lambda: free_sum(masked, Semicircle()),
+        lambda: HaarSum(Semicircle(), masked),
+        lambda: spiked(Semicircle(), spikes=masked),
+        lambda: spike_strengths(masked, Semicircle()),
+        lambda: MatrixDyson(masked, np.eye(2)),
+        lambda: kronecker_covariance([np.ma.diag(masked)]),
+        lambda: Uniform(0.0, 1.0).r_transform(masked),
+        lambda: LevyTriplet(1.0).r_transform(masked),
+    ):
+        with pytest.raises(ValueError, match=r"masks 1 of its [24]"):
+            take()
+
+
+def test_sequences():
+    assert arguments.entries("widths", np.array([1, 2])) == (1, 2)
+    for wrong in (None, 3, 1.5, "12", {1: 2}, lambda: 1):
+        with pytest.raises(TypeError, match=r"^widths must be a list or a tuple; got"):
+            arguments.entries("widths", wrong)
+    for make in (
+        lambda: LevyTriplet(rates=2.0),
+        lambda: LinearJacobian(2),
+        lambda: DeepGaussNewton(2, 3),
+        lambda: free_variables(None),
+        lambda: linear_ranks(3),
+        lambda: SummedOperator(3),
+        lambda: kronecker_covariance(3),
+    ):
+        with pytest.raises(TypeError, match="must be a list or a tuple; got"):
+            make()
 
 
 @pytest.mark.parametrize("value", [3, np.int16(3), 3.0, np.float32(3), np.array(3)])

@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 from numpy.random.bit_generator import ISeedSequence
 
+from rmtland import Semicircle
 from rmtland.streams import philox_keys, random_generator, seed_of, streams
 
 
@@ -67,6 +69,18 @@ def test_generators_come_from_anything_numpy_takes():
     assert len(set(draws)) == 1
     generator = np.random.default_rng(7)
     assert random_generator(generator) is generator
+
+
+@pytest.mark.parametrize("wrong", [True, np.False_, "seed", 1.5, {}, np.nan, np.array([1.5])])
+def test_what_names_no_stream_is_refused(wrong):
+    with pytest.raises(TypeError, match=r"rng must be a seed .* or None; got"):
+        random_generator(wrong)
+
+
+@pytest.mark.parametrize("wrong", [-1, [3, -1], ["a", "b"]])
+def test_negative_seeds_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"rng must be a seed .* at least 0"):
+        Semicircle().sample(rng=wrong)
 
 
 def test_seeds_are_remembered_as_plain_values():

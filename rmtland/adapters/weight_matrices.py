@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, entries
 from rmtland.arrays import to_numpy
 from rmtland.typing import Array, Real
 
@@ -140,7 +140,7 @@ def _transposed(
     else:
         found = _by_their_biases(arrays)
     kernels = [name for name, array in arrays if len(getattr(array, "shape", ())) >= 3]
-    for pattern in [named] if isinstance(named, str) else named:
+    for pattern in [named] if isinstance(named, str) else entries("transposed", named):
         fitting = [name for name in kernels if fnmatchcase(name, pattern)]
         if not fitting:
             raise ValueError(

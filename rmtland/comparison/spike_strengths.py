@@ -53,8 +53,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import choice, float_array
-from rmtland.arrays import to_numpy
+from rmtland.arguments import among, choice, count, dense_array, float_array
 from rmtland.comparison.theories import Theory, law_of
 from rmtland.laws import Law, MarchenkoPastur, Semicircle
 from rmtland.typing import Real
@@ -133,7 +132,9 @@ def spike_strengths(
     if kind is None:
         kind = "multiplicative" if isinstance(law, MarchenkoPastur) else "additive"
     choice("kind", kind, ("additive", "multiplicative"))
-    array = np.atleast_1d(to_numpy(values))
+    size = None if size is None else count("size", size)
+    beta = among("beta", beta, {1: "real", 2: "complex"})
+    array = np.atleast_1d(dense_array("values", values))
     if array.size == 0:
         return ()
     array = float_array("values", array, ndim=1)

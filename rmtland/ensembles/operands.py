@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rmtland.arguments import dense_array, float_array
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.spectrum import Spectrum
 
@@ -32,13 +33,10 @@ def law_of(name: str, value: object) -> Law:
         return EmpiricalLaw.of(value)
     if value is None or isinstance(value, str | bytes | bool):
         raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}")
-    try:
-        array = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}") from None
-    if array.size and not np.isfinite(array).all():
-        raise ValueError(f"{name} holds NaN or infinite eigenvalues; remove them first")
-    return EmpiricalLaw(array)
+    array = np.atleast_1d(dense_array(name, value))
+    if array.dtype.kind not in "iuf" and array.size:
+        raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}")
+    return EmpiricalLaw(float_array(name, array, ndim=1))
 
 
 def lowest(law: Law) -> float:

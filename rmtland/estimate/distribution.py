@@ -190,6 +190,8 @@ def spectrum_tridiagonals(spectrum: Spectrum) -> list[Tridiagonal]:
     ValueError
         If it has none.
     """
+    if not isinstance(spectrum, Spectrum):
+        raise TypeError(f"expected a Spectrum of spectral_density; got {type(spectrum).__name__}")
     if spectrum.alpha is None or spectrum.beta is None:
         raise ValueError(
             "the spectrum has no Jacobi matrices (alpha, beta): take it from spectral_density with "

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from rmtland.arguments import float_array
+from rmtland.arguments import entries, float_array
 from rmtland.estimate.operators import symmetric_operator
 from rmtland.sweep import Dask, Processes, Serial
 from rmtland.typing import Array, ArrayLike, NumpyArray, Operator
@@ -75,7 +75,7 @@ class SummedOperator(LinearOperator):  # type: ignore[misc]
         weights: ArrayLike | None = None,
         executor: Processes | Serial | Dask | Executor | None = None,
     ) -> None:
-        found = [symmetric_operator(part) for part in parts]
+        found = [symmetric_operator(part) for part in entries("parts", parts)]
         if not found:
             raise ValueError("a sum needs at least one part")
         sizes = sorted({part.size for part in found})

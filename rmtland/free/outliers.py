@@ -34,7 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import choice, float_array
+from rmtland.arguments import choice, dense_array, float_array
 from rmtland.free.sums import Operand, as_law
 from rmtland.laws.gaps import Curve, invert
 from rmtland.typing import Real
@@ -94,7 +94,7 @@ def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[
     """
     choice("kind", kind, ("additive", "multiplicative"))
     law = as_law("spiked", law)
-    array = float_array("spikes", np.atleast_1d(np.asarray(spikes)), ndim=1)
+    array = float_array("spikes", np.atleast_1d(dense_array("spikes", spikes)), ndim=1)
     multiplicative = kind == "multiplicative"
     if multiplicative:
         lowest = min([low for low, _ in law.support] + [place for place, _ in law.atoms])

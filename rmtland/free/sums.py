@@ -33,7 +33,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rmtland.arguments import choice, positive
+from rmtland.arguments import choice, dense_array, positive
 from rmtland.deprecation import renamed_argument
 from rmtland.free.decompression import measured_free_power
 from rmtland.free.rational.free_levy import FreeLevy
@@ -200,11 +200,11 @@ def as_law(verb: str, operand: Operand) -> Law:
     if isinstance(operand, Spectrum):
         return EmpiricalLaw.of(operand)
     if isinstance(operand, np.ndarray | list | tuple):
-        values = np.asarray(operand)
+        if any(isinstance(each, Law) for each in operand):
+            raise TypeError(f"{verb} takes laws one by one, not in a list; write {verb}(*laws)")
+        values = dense_array("eigenvalues", operand)
         if values.ndim == 1 and values.dtype.kind in "iuf" and values.size:
             return EmpiricalLaw(values)
-        if values.dtype == object and any(isinstance(each, Law) for each in operand):
-            raise TypeError(f"{verb} takes laws one by one, not in a list; write {verb}(*laws)")
         raise TypeError(
             f"{verb} takes eigenvalues as one row of real numbers; got an array of shape "
             f"{values.shape} and type {values.dtype}"

@@ -42,6 +42,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rmtland.arguments import dense_array
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Logical, Values
 
@@ -85,7 +86,7 @@ def elementwise(function: Callable[[Complex], Complex], name: str, value: ArrayL
     ValueError
         If a value is NaN or infinite, or real where the function is not.
     """
-    array = np.asarray(value)
+    array = dense_array(name, value)
     if array.dtype.kind not in "iufcb" and array.size:
         raise TypeError(f"{name} must be real or complex numbers; got dtype {array.dtype}")
     flat = array.astype(np.complex128).ravel()

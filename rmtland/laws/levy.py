@@ -48,7 +48,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import finite, nonnegative, positive
+from rmtland.arguments import count, dense_array, entries, finite, nonnegative, positive
 from rmtland.laws.law import Complex, Law, Real
 from rmtland.laws.root_accuracy import accuracy_of_root
 from rmtland.typing import NumpyArray, Values
@@ -85,8 +85,8 @@ class LevyTriplet:
     jumps: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        rates = [positive("rate", rate) for rate in self.rates]
-        jumps = [finite("jump", jump) for jump in self.jumps]
+        rates = [positive("rate", rate) for rate in entries("rates", self.rates)]
+        jumps = [finite("jump", jump) for jump in entries("jumps", self.jumps)]
         if len(rates) != len(jumps):
             raise ValueError(
                 f"rates and jumps must be of equal length; got {len(rates)} and {len(jumps)}"
@@ -134,7 +134,7 @@ class LevyTriplet:
         TypeError
             If `g` is neither real nor complex.
         """
-        array = np.asarray(g)
+        array = dense_array("g", g)
         if array.dtype.kind not in "iufcb" and array.size:
             raise TypeError(f"g must be real or complex numbers; got dtype {array.dtype}")
         array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
@@ -161,6 +161,7 @@ class LevyTriplet:
         list of Fraction
             Cumulants of order 1 to k, without rounding.
         """
+        k = count("k", k)
         cumulants = [Fraction(self.drift), Fraction(self.variance)] + [Fraction(0)] * k
         for rate, jump in zip(self.rates, self.jumps, strict=True):
             term = Fraction(rate)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rmtland.arguments import dense_array, entries
 from rmtland.typing import NumpyArray
 
 __all__ = ["kronecker_covariance"]
@@ -48,14 +49,19 @@ def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[NumpyAr
     ------
     ValueError
         If a coefficient is no finite square matrix.
+    TypeError
+        If the coefficients are no sequence, or a coefficient holds no numbers.
 
     See Also
     --------
     rmtland.free.kronecker_gaussian : the law of matrices with such a covariance.
     """
     terms = []
-    for matrix in coefficients:
-        c = np.asarray(matrix, dtype=np.complex128)
+    for matrix in entries("coefficients", coefficients):
+        array = dense_array("a coefficient", matrix)
+        if array.dtype.kind not in "biufc":
+            raise TypeError(f"a coefficient must hold numbers; got dtype {array.dtype}")
+        c = array.astype(np.complex128)
         if c.ndim != 2 or c.shape[0] != c.shape[1] or not np.isfinite(c).all():
             raise ValueError(f"a coefficient must be a finite square matrix; got shape {c.shape}")
         adjoint = c.conj().T

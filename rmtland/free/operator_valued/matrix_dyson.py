@@ -56,6 +56,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rmtland.arguments import dense_array, points
 from rmtland.free.operator_valued.range_coordinates import profile_coordinates, range_coordinates
 from rmtland.free.operator_valued.resolvent_equation import (
     MatrixSystem,
@@ -114,7 +115,7 @@ class MatrixDyson(ResolventEquation):
         mean = _hermitian("mean", self.mean)
         k = mean.shape[0]
         pencil = np.ones(k) if self.pencil is None else _hermitian("pencil", self.pencil)
-        weights = np.ones(k) if self.weights is None else np.array(self.weights, dtype=np.float64)
+        weights = np.ones(k) if self.weights is None else points("weights", self.weights).copy()
         if pencil.shape[0] != k or weights.shape != (k,):
             raise ValueError(
                 f"pencil and weights must be of the size of the mean, {k}; got shapes "
@@ -430,7 +431,7 @@ def _full(matrix: ArrayLike | None) -> NumpyArray:
 
 def _hermitian(name: str, value: ArrayLike) -> NumpyArray:
     """Return a Hermitian matrix, as a vector if it is diagonal."""
-    array = np.array(value)
+    array = np.array(dense_array(name, value))
     if array.dtype.kind not in "iufcb":
         raise TypeError(f"{name} must be a matrix of numbers; got dtype {array.dtype}")
     array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)

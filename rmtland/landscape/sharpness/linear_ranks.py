@@ -38,7 +38,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import count, entries, positive
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.networks.activation import activation
@@ -88,7 +88,7 @@ def generic_ranks(widths: Sequence[int], *, input_rank: int | None = None) -> Li
     ValueError
         For fewer than two widths, or a rank above n_0.
     """
-    sizes = [count(f"widths[{i}]", width) for i, width in enumerate(widths)]
+    sizes = [count(f"widths[{i}]", width) for i, width in enumerate(entries("widths", widths))]
     if len(sizes) < 2:
         raise ValueError(f"widths must name at least the inputs and the outputs; got {sizes}")
     r = sizes[0] if input_rank is None else count("input_rank", input_rank)

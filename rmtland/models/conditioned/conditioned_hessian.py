@@ -62,7 +62,7 @@ from rmtland.models.hessian_parts import PARTS, HessianParts
 from rmtland.networks import LossPoint
 from rmtland.solution import Solution
 from rmtland.spectrum import Spectrum
-from rmtland.streams import seed_of, streams
+from rmtland.streams import random_generator, seed_of, streams
 from rmtland.typing import ArrayLike, Real, Rng
 from rmtland.version import installed_version
 
@@ -144,6 +144,8 @@ class ConditionedHessian(HessianParts):
                 rank_tolerance=self.rank_tolerance,
             )
             object.__setattr__(self, "residuals", found)
+        elif not isinstance(self.residuals, ConditionedResiduals):
+            raise TypeError(f"residuals must be ConditionedResiduals; got {self.residuals!r}")
         elif self.residuals.on != self.on:
             raise ValueError(
                 f"the residuals are conditioned on {' and '.join(self.residuals.on)}, not on "
@@ -253,7 +255,7 @@ class ConditionedHessian(HessianParts):
         LossPoint
             The same network, parameters and inputs; it has no loss.
         """
-        return next(self._draws.points([np.random.default_rng(rng)]))
+        return next(self._draws.points([random_generator(rng)]))
 
     @cached_property
     def _draws(self) -> DrawnHessians:
@@ -279,7 +281,7 @@ class ConditionedHessian(HessianParts):
         MemoryError
             If it would not fit into memory.
         """
-        return next(self._draws.matrices([np.random.default_rng(rng)]))
+        return next(self._draws.matrices([random_generator(rng)]))
 
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw residuals and return all eigenvalues of the Hessians that they make.

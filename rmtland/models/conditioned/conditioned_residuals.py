@@ -35,7 +35,7 @@ from typing import Self
 
 import numpy as np
 
-from rmtland.arguments import choice, nonnegative
+from rmtland.arguments import choice, entries, nonnegative
 from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.models.conditioned.projections import (
     CONDITIONS,
@@ -293,7 +293,7 @@ def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
         If it is empty or holds something else, a minimum without the gradient, or rotations with
         what they do not go with.
     """
-    names = (on,) if isinstance(on, str) else tuple(on)
+    names = (on,) if isinstance(on, str) else entries("on", on)
     if not names:
         raise ValueError("on must name what is known: 'gradient', 'inputs' or both; it is empty")
     for name in names:

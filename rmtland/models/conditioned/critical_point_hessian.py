@@ -63,7 +63,7 @@ from rmtland.networks import MLP
 from rmtland.networks.activation import activation as activation_of
 from rmtland.networks.gaussian_averages import gaussian_averages
 from rmtland.spectrum import Spectrum
-from rmtland.streams import seed_of, streams
+from rmtland.streams import random_generator, seed_of, streams
 from rmtland.typing import ArrayLike, Real, Rng
 from rmtland.version import installed_version
 
@@ -205,7 +205,7 @@ class CriticalPointHessian(HessianParts):
                 f"{self.target_mean_square:g} for a Hessian in floating point; index_curve takes "
                 "this energy"
             )
-        generator = np.random.default_rng(rng)
+        generator = random_generator(rng)
         n0, n1, n2 = self.inputs, self.hidden, self.outputs
         first = generator.normal(size=(n1, n0)) * math.sqrt(self.first_variance / n0)
         second = generator.normal(size=(n2, n1))

@@ -34,7 +34,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, entries
 from rmtland.laws import Discrete, Law, mixture
 from rmtland.models.depth.kernel_sum import kernel_sum_law
 from rmtland.models.depth.matrix_draws import drawn_spectrum, gram_eigenvalues
@@ -84,7 +84,8 @@ class DeepGaussNewton(SampledModel):
     data_variance: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        widths = tuple(count(f"widths[{i}]", width) for i, width in enumerate(self.widths))
+        given = entries("widths", self.widths)
+        widths = tuple(count(f"widths[{i}]", width) for i, width in enumerate(given))
         if len(widths) < 3:
             raise ValueError(f"widths must be (inputs, hidden layers, outputs); got {widths}")
         object.__setattr__(self, "widths", widths)

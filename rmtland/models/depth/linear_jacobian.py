@@ -41,7 +41,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import choice, positive
+from rmtland.arguments import choice, entries, positive
 from rmtland.free import free_product
 from rmtland.laws import (
     Discrete,
@@ -89,7 +89,8 @@ class LinearJacobian(SampledModel):
     side: str = field(default="outputs", kw_only=True)
 
     def __post_init__(self) -> None:
-        widths = tuple(positive(f"widths[{i}]", width) for i, width in enumerate(self.widths))
+        given = entries("widths", self.widths)
+        widths = tuple(positive(f"widths[{i}]", width) for i, width in enumerate(given))
         if len(widths) < 2:
             raise ValueError(f"widths must name at least inputs and outputs; got {widths}")
         object.__setattr__(self, "widths", widths)

@@ -67,7 +67,7 @@ def as_activation(name: str | Activation) -> Activation:
     Activation
         The function.
     """
-    return HARD_TANH if name == "hard_tanh" else activation(name)
+    return HARD_TANH if isinstance(name, str) and name == "hard_tanh" else activation(name)
 
 
 def normal_rule(points: int = 1025, *, kink: float = 0.0) -> tuple[Real, Real]:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import positive
+from rmtland.arguments import entries, positive
 from rmtland.models.depth.signal_propagation import LayerAverages, signal_propagation
 from rmtland.models.depth.unit_offsets import OffsetLayer
 from rmtland.networks.activation import Activation, activation
@@ -81,7 +81,8 @@ class WideNetwork:
     data_variance: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        widths = (self.hidden,) if np.ndim(self.hidden) == 0 else tuple(self.hidden)
+        one = not isinstance(self.hidden, list | tuple) and np.ndim(self.hidden) == 0
+        widths = (self.hidden,) if one else entries("hidden", self.hidden)
         if not widths:
             raise ValueError("hidden must name at least one hidden layer; got ()")
         for name in ("inputs", "samples", "weight_variance", "data_variance"):

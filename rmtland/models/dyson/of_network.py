@@ -61,12 +61,11 @@ def first_layer_fields(
             f"first_layer must have a column for each of the {samples.shape[1]} inputs; got "
             f"{w.shape[1]}"
         )
-    f = activation_of(activation)
+    f, generator = activation_of(activation), random_generator(rng)
     z = w @ samples.T
     a = np.asarray(f.value(z))
     curvatures = None
     if curvature and f.curvature is not None and epsilon > 0:
-        generator = random_generator(rng)
         sigma = second_layer_of(second_layer, w.shape[0])
         draws = generator.normal(size=(w.shape[0], count("outputs", outputs)))
         second = times_root(sigma, draws)
