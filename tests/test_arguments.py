@@ -24,7 +24,7 @@ from rmtland import (
 from rmtland.ensembles import DeformedWigner, HaarProduct, HaarSum, SpikedEnsemble, WishartEnsemble
 from rmtland.estimate import SummedOperator
 from rmtland.free import MatrixDyson, kronecker_covariance
-from rmtland.landscape.sharpness import linear_ranks
+from rmtland.landscape.sharpness import generic_ranks
 from rmtland.models import DeepGaussNewton, LinearJacobian
 from rmtland.models.population import PopulationHessian
 from rmtland.models.two_leg import TwoLegHessian
@@ -174,7 +174,7 @@ def test_sequences():
         lambda: LinearJacobian(2),
         lambda: DeepGaussNewton(2, 3),
         lambda: free_variables(None),
-        lambda: linear_ranks(3),
+        lambda: generic_ranks(3),
         lambda: SummedOperator(3),
         lambda: kronecker_covariance(3),
     ):

@@ -154,14 +154,21 @@ class LevyTriplet:
         Parameters
         ----------
         k : int
-            How many, >= 1.
+            How many, >= 0.
 
         Returns
         -------
         list of Fraction
             Cumulants of order 1 to k, without rounding.
+
+        Raises
+        ------
+        ValueError
+            If k is negative.
+        TypeError
+            If k is no integer.
         """
-        k = count("k", k)
+        k = count("k", k, min_value=0)
         cumulants = [Fraction(self.drift), Fraction(self.variance)] + [Fraction(0)] * k
         for rate, jump in zip(self.rates, self.jumps, strict=True):
             term = Fraction(rate)
