@@ -77,6 +77,20 @@ def places(number, seed):
         }
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_largest_and_least_numbers_that_can_be_typed(name):
+    for phi, sigma in itertools.product((1e-12, 1e12), repeat=2):
+        found = curves(ExplorerState(law=name, phi=phi, sigma=sigma))
+        x, y = np.array(found.density.x), np.array(found.density.y)
+        mass = sum(
+            np.trapezoid(y[inside], x[inside])
+            for low, high in found.numbers["support"]
+            if (inside := (x >= low) & (x <= high)).any()
+        )
+        atoms = sum(mass for _, mass in found.numbers["atoms"])
+        assert mass + atoms == pytest.approx(1.0, abs=1e-3)
+
+
 @pytest.mark.parametrize(("name", "traces"), [*itertools.product(FAMILIES, TRACES)])
 def test_every_place_of_the_sliders(name, traces):
     for values in places(6, 1):
