@@ -4,11 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from rmtland.cli.app import app
-
-ARGUMENTS = ["--samples", "200", "--json", "-", "--plot", "--format", "svg", "--out"]
+ARGUMENTS = ["--samples", 200, "--json", "-", "--plot", "--format", "svg", "--out", "."]
 
 
 @pytest.fixture(scope="module")
@@ -19,30 +16,30 @@ def covariances(tmp_path_factory):
     return path
 
 
-def test_values_figure_and_json(covariances, tmp_path):
-    done = CliRunner().invoke(app, ["shrink", str(covariances), *ARGUMENTS, str(tmp_path)])
-    assert done.exit_code == 0, done.output
-    numbers = json.loads(done.stdout)
-    table = np.loadtxt(tmp_path / "shrink.csv", delimiter=",", skiprows=1)
+def test_values_figure_and_json(rmtland, covariances):
+    done = rmtland("shrink", covariances, *ARGUMENTS)
+    assert done.code == 0, done.err
+    assert done.err == "wrote shrink.csv\nwrote shrink.svg\n"
+    numbers = json.loads(done.out)
+    table = np.loadtxt(done.folder / "shrink.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(table[:, 0], np.loadtxt(covariances))
     np.testing.assert_allclose(table[:, 1], numbers["values"])
     assert np.sum((table[:, 1] - 1) ** 2) < 0.1 * np.sum((table[:, 0] - 1) ** 2)
-    assert (tmp_path / "shrink.svg").stat().st_size > 1000
+    assert (done.folder / "shrink.svg").stat().st_size > 1000
 
 
-def test_too_few_samples_write_nothing(covariances, tmp_path):
-    done = CliRunner().invoke(
-        app, ["shrink", str(covariances), "--samples", "30", "--out", str(tmp_path)]
-    )
-    assert isinstance(done.exception, ValueError)
-    assert "rank 30 at most" in str(done.exception)
-    assert not list(tmp_path.iterdir())
+def test_too_few_samples_write_nothing(rmtland, covariances):
+    done = rmtland("shrink", covariances, "--samples", 30)
+    assert done.code == 2
+    assert done.err.startswith("rmtland: error: ")
+    assert "rank 30 at most" in done.err
+    assert done.written == []
 
 
-def test_notes_are_lines_and_numbers(tmp_path):
+def test_notes_are_lines_and_numbers(rmtland, tmp_path):
     path = tmp_path / "few.csv"
     path.write_text("0.5\n1\n2\n3.5\n")
-    arguments = ["shrink", str(path), "--samples", "20", "--out", str(tmp_path)]
-    assert "note: 4 eigenvalues are few" in CliRunner().invoke(app, arguments).stdout
-    numbers = json.loads(CliRunner().invoke(app, [*arguments, "--json", "-"]).stdout)
+    arguments = ("shrink", path, "--samples", 20)
+    assert "note: 4 eigenvalues are few" in rmtland(*arguments).out
+    numbers = json.loads(rmtland(*arguments, "--json", "-").out)
     assert "4 eigenvalues are few" in numbers["notes"][0]

@@ -156,7 +156,7 @@ class DeviceLbfgs:
             with_basis = self.basis @ xp.matrix_transpose(three)
             gram = three @ xp.matrix_transpose(three)
             flat = [xp.reshape(each, (-1,)) for each in (self._double(numbers), with_basis, gram)]
-            seen = to_numpy(xp.concat(flat))
+            seen = np.array(to_numpy(xp.concat(flat)))  # pairs are written into it
         known = int(numbers.shape[0])
         if not np.isfinite(seen).all():
             if not is_finite(own):

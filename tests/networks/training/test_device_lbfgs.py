@@ -74,6 +74,21 @@ def test_one_transfer_an_evaluation(name):
     assert found.waits == run.evaluations
 
 
+def test_a_library_may_hand_over_numbers_to_read_only(monkeypatch):
+    """As array-api-strict 2.3 and JAX do; the iterates are the same."""
+
+    def frozen(array):
+        numbers = to_numpy(array).copy()
+        numbers.flags.writeable = False
+        return numbers
+
+    want = iterates(DeviceLbfgs(on_device(NETS["plain"])), 4)
+    monkeypatch.setattr("rmtland.networks.training.device_lbfgs.to_numpy", frozen)
+    found = iterates(DeviceLbfgs(on_device(NETS["plain"])), 4)
+    for one, other in zip(found, want, strict=True):
+        np.testing.assert_array_equal(to_numpy(one.theta), to_numpy(other.theta))
+
+
 def test_single_precision_keeps_its_steps_in_double():
     net = NETS["decay and biases"]
     theta, x, y = (np.asarray(each, dtype=np.float32) for each in problem(net))
