@@ -29,6 +29,7 @@ __all__ = [
     "Real",
     "Record",
     "Rng",
+    "Scalar",
     "Support",
     "Tree",
     "Values",
@@ -47,6 +48,9 @@ Array: TypeAlias = Any
 
 Tree: TypeAlias = Any
 """An array, or arrays in tuples, lists and dictionaries, nested at will: outputs of a model."""
+
+Scalar: TypeAlias = complex | np.generic
+"""One number, of Python or of NumPy."""
 
 Values: TypeAlias = Any
 """What a function of numbers or arrays returns: a number for a number, else an array."""

@@ -3,6 +3,7 @@
 from typing import assert_type
 
 import numpy as np
+from numpy.typing import NDArray
 
 import rmtland
 from rmtland import (
@@ -31,6 +32,12 @@ def ends(law: Law) -> tuple[float, float]:
 mixed = free_sum(MarchenkoPastur(0.5), Semicircle(0.1))
 assert_type(ends(mixed), tuple[float, float])
 assert_type(mixed.mean(), float)
+grid = np.linspace(*mixed.hull, 5)
+assert_type(mixed.pdf(grid), NDArray[np.float64])
+assert_type(mixed.cdf(0.5), float)
+assert_type(mixed.ppf([0.25, 0.75]), NDArray[np.float64])
+assert_type(mixed.stieltjes(grid + 1j), NDArray[np.complex128])
+assert_type(mixed.stieltjes(1j), complex)
 
 data = digits(32, size=4, target="autoencoder", rng=0)
 assert_type(data, Dataset)
@@ -40,6 +47,8 @@ assert_type(train(net, net.init(rng=1), data.x, data.y, max_steps=3), TrainResul
 spectrum = Spectrum(np.array([-1.0, 0.0, 0.3, 0.5, 0.7, 1.1, 2.0]))
 assert_type(compare(spectrum, mixed), Comparison)
 assert_type(compare(spectrum, mixed).kolmogorov, float)
+assert_type(spectrum.cdf(0.0), float)
+assert_type(WishartPlusWigner(0.5, 0.3).smoothed_pdf(grid, eta=0.1), NDArray[np.float64])
 assert_type(fit(spectrum, WishartPlusWigner), Fit[WishartPlusWigner])
 assert_type(page(Report("A title", (Text("words"),))), str)
 assert_type(spectral_density(net.at(net.init(rng=1), data.x, data.y).operator(), rng=0), Spectrum)

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,7 +50,7 @@ from rmtland.laws.quadrature import mass_by_quadrature
 from rmtland.laws.quantiles import in_order
 from rmtland.laws.transforms import LawTransforms
 from rmtland.streams import random_generator
-from rmtland.typing import Atoms, Complex, Real, Rng, Support, Values
+from rmtland.typing import Atoms, Complex, Real, Rng, Scalar, Support, Values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,6 +73,10 @@ class Law(LawTransforms):
 
     # What every law can do -----------------------------------------------------------------
 
+    @overload
+    def pdf(self, x: Scalar, *, method: str = ...) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def pdf(self, x: ArrayLike, *, method: str = ...) -> Real: ...
     def pdf(self, x: ArrayLike, *, method: str = "default") -> Values:
         """Density of the absolutely continuous part.
 
@@ -100,6 +104,10 @@ class Law(LawTransforms):
         choice("method", method, ("default", "stieltjes"))
         return pointwise(lambda x: Law._pdf(self, x), x)
 
+    @overload
+    def cdf(self, x: Scalar, *, method: str = ...) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def cdf(self, x: ArrayLike, *, method: str = ...) -> Real: ...
     def cdf(self, x: ArrayLike, *, method: str = "default") -> Values:
         """Distribution function: the mass in (-infinity, x], atoms included, right-continuous.
 
@@ -129,6 +137,10 @@ class Law(LawTransforms):
             return pointwise(lambda x: Law._cdf(self, x), x)
         return pointwise(lambda x: np.minimum(mass_by_quadrature(self, x)[0], 1.0), x)
 
+    @overload
+    def sf(self, x: Scalar) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def sf(self, x: ArrayLike) -> Real: ...
     def sf(self, x: ArrayLike) -> Values:
         """Survival function: the mass in (x, infinity), 1 - cdf(x).
 
@@ -153,6 +165,10 @@ class Law(LawTransforms):
         self._require_certificate()
         return pointwise(self._sf, x)
 
+    @overload
+    def smoothed_pdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Real: ...
     def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
         r"""Density of the law smoothed at height eta: convolved with a Cauchy law.
 
@@ -178,6 +194,10 @@ class Law(LawTransforms):
         height = positive("eta", eta)
         return pointwise(lambda x: -self.stieltjes(x + 1j * height).imag / np.pi, x)
 
+    @overload
+    def smoothed_cdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Real: ...
     def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Values:
         r"""Distribution function of the law smoothed at height eta.
 
@@ -215,6 +235,10 @@ class Law(LawTransforms):
         """
         return float(self.mass_below(0.0))
 
+    @overload
+    def mass_below(self, x: Scalar) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def mass_below(self, x: ArrayLike) -> Real: ...
     def mass_below(self, x: ArrayLike) -> Values:
         """Mass in (-infinity, x): the left limit of the distribution function.
 
@@ -238,6 +262,10 @@ class Law(LawTransforms):
         self._require_certificate()
         return pointwise(self._mass_below, x)
 
+    @overload
+    def ppf(self, q: Scalar) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def ppf(self, q: ArrayLike) -> Real: ...
     def ppf(self, q: ArrayLike) -> Values:
         """Quantile function: the least x with cdf(x) >= q; ppf(0) is the bottom of the support.
 
@@ -262,6 +290,10 @@ class Law(LawTransforms):
             return pointwise(self._ppf, levels)
         return pointwise(lambda q: in_order(self._ppf, q), levels)
 
+    @overload
+    def isf(self, q: Scalar) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def isf(self, q: ArrayLike) -> Real: ...
     def isf(self, q: ArrayLike) -> Values:
         """Upper quantile (inverse survival function): the x with sf(x) = q, as `ppf(1 - q)`.
 

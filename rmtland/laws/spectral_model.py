@@ -37,13 +37,14 @@ Examples
 from __future__ import annotations
 
 import abc
+from typing import overload
 
 import numpy as np
 
 from rmtland.arguments import choice, points, positive
 from rmtland.laws.law import Law
 from rmtland.spectrum import Spectrum
-from rmtland.typing import ArrayLike, NumpyArray, Rng, Values
+from rmtland.typing import ArrayLike, Complex, NumpyArray, Real, Rng, Scalar, Values
 
 __all__ = ["SpectralModel"]
 
@@ -64,6 +65,10 @@ class SpectralModel(abc.ABC):
 
     # The spectral law ------------------------------------------------------------------------
 
+    @overload
+    def stieltjes(self, z: Scalar) -> complex: ...  # type: ignore[overload-overlap]
+    @overload
+    def stieltjes(self, z: ArrayLike) -> Complex: ...
     def stieltjes(self, z: ArrayLike) -> Values:
         """Stieltjes (Cauchy) transform G(z), the mean of 1/(z - eigenvalue).
 
@@ -79,6 +84,10 @@ class SpectralModel(abc.ABC):
         """
         return self.law.stieltjes(z)
 
+    @overload
+    def smoothed_pdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Real: ...
     def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Density convolved with the Cauchy density of half-width eta: -Im G(x + i eta)/pi.
 
@@ -102,6 +111,10 @@ class SpectralModel(abc.ABC):
         z = points("x", x) + 1j * positive("eta", eta)
         return _as_given(-np.asarray(self.stieltjes(z)).imag / np.pi)
 
+    @overload
+    def smoothed_cdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Real: ...
     def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Distribution function convolved with the Cauchy law of half-width eta.
 

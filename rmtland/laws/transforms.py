@@ -18,6 +18,7 @@ Examples
 from __future__ import annotations
 
 import math
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,7 +28,7 @@ from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.pointwise import half_planes, upper_half_plane
 from rmtland.laws.routes import LawRoutes
 from rmtland.solution import Solution, Status
-from rmtland.typing import Real, Values
+from rmtland.typing import Complex, NumpyArray, Real, Scalar, Values
 
 __all__ = ["LawTransforms"]
 
@@ -35,6 +36,10 @@ __all__ = ["LawTransforms"]
 class LawTransforms(LawRoutes):
     """Transforms, moments and free cumulants of a law, for arguments of any shape."""
 
+    @overload
+    def stieltjes(self, z: Scalar) -> complex: ...  # type: ignore[overload-overlap]
+    @overload
+    def stieltjes(self, z: ArrayLike) -> Complex: ...
     def stieltjes(self, z: ArrayLike) -> Values:
         """Stieltjes (Cauchy) transform G(z) = integral of rho(dt) / (z - t).
 
@@ -97,6 +102,10 @@ class LawTransforms(LawRoutes):
             np.where(lost, np.inf, error).reshape(shape),
         )
 
+    @overload
+    def log_potential(self, z: Scalar) -> complex: ...  # type: ignore[overload-overlap]
+    @overload
+    def log_potential(self, z: ArrayLike) -> Complex: ...
     def log_potential(self, z: ArrayLike) -> Values:
         """Logarithmic potential L(z) = integral of log(z - t) rho(dt), with L' = G.
 
@@ -116,6 +125,12 @@ class LawTransforms(LawRoutes):
         """
         return half_planes(self._log_potential, z)
 
+    @overload
+    def r_transform(self, g: float) -> float: ...
+    @overload
+    def r_transform(self, g: complex) -> complex: ...  # type: ignore[overload-overlap]
+    @overload
+    def r_transform(self, g: ArrayLike) -> NumpyArray: ...
     def r_transform(self, g: ArrayLike) -> Values:
         """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z.
 
@@ -141,6 +156,12 @@ class LawTransforms(LawRoutes):
         """
         return r_transform_of(self, g)
 
+    @overload
+    def s_transform(self, w: float) -> float: ...
+    @overload
+    def s_transform(self, w: complex) -> complex: ...  # type: ignore[overload-overlap]
+    @overload
+    def s_transform(self, w: ArrayLike) -> NumpyArray: ...
     def s_transform(self, w: ArrayLike) -> Values:
         """S-transform S(w) = (1 + w) chi(w) / w with M(1/chi(w)) = w and M(z) = z G(z) - 1.
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -43,7 +43,7 @@ from rmtland.arguments import (
 from rmtland.arrays import ROUNDING_UNITS
 from rmtland.spectrum.bounds import mass_bounds
 from rmtland.spectrum.inertia import Inertia
-from rmtland.typing import NumpyArray, Real, Values
+from rmtland.typing import Complex, NumpyArray, Real, Scalar, Values
 
 __all__ = ["SpectralStatistics"]
 
@@ -101,6 +101,10 @@ class SpectralStatistics:
         unit = ROUNDING_UNITS[self.precision]
         return float(self.nodes.shape[1] * unit * np.abs(self.nodes).max())
 
+    @overload
+    def cdf(self, x: Scalar) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def cdf(self, x: ArrayLike) -> Real: ...
     def cdf(self, x: ArrayLike) -> Values:
         """Distribution function: the mass in (-infinity, x], mean over runs.
 
@@ -116,6 +120,10 @@ class SpectralStatistics:
         """
         return self._mass(x, "right")
 
+    @overload
+    def mass_below(self, x: Scalar) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def mass_below(self, x: ArrayLike) -> Real: ...
     def mass_below(self, x: ArrayLike) -> Values:
         """Mass in (-infinity, x), mean over runs: without that of eigenvalues at x.
 
@@ -137,6 +145,10 @@ class SpectralStatistics:
         sums[-1] = 1.0
         return _as_given(sums[np.searchsorted(nodes, points("x", x), side=side)])
 
+    @overload
+    def stieltjes(self, z: Scalar) -> complex: ...  # type: ignore[overload-overlap]
+    @overload
+    def stieltjes(self, z: ArrayLike) -> Complex: ...
     def stieltjes(self, z: ArrayLike) -> Values:
         """Stieltjes (Cauchy) transform, the mean of 1/(z - eigenvalue).
 
@@ -157,8 +169,12 @@ class SpectralStatistics:
         TypeError
             If the points are not numbers.
         """
-        return self._averaged(complex_points("z", z), lambda distance: 1 / distance)
+        return _averaged(self.measure, complex_points("z", z), lambda distance: 1 / distance)
 
+    @overload
+    def smoothed_pdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Real: ...
     def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Density convolved with the Cauchy density of half-width eta.
 
@@ -182,8 +198,12 @@ class SpectralStatistics:
             If they are not real numbers.
         """
         z = points("x", x) + 1j * positive_number("eta", eta)
-        return self._averaged(z, lambda distance: -(1 / distance).imag / np.pi)
+        return _averaged(self.measure, z, lambda distance: -(1 / distance).imag / np.pi)
 
+    @overload
+    def smoothed_cdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Real: ...
     def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Distribution function convolved with the Cauchy law of half-width eta.
 
@@ -207,18 +227,7 @@ class SpectralStatistics:
             If they are not real numbers.
         """
         z = points("x", x) + 1j * positive_number("eta", eta)
-        return self._averaged(z, lambda distance: 1 - np.angle(distance) / np.pi)
-
-    def _averaged(self, z: NumpyArray, function: Callable[[NumpyArray], NumpyArray]) -> Values:
-        """Mean of a function of z - eigenvalue."""
-        nodes, weights = self.measure
-        step = max(1, 2**20 // nodes.size)
-        flat = z.ravel()
-        parts = [
-            function(flat[start : start + step, None] - nodes) @ weights
-            for start in range(0, flat.size, step)
-        ]
-        return _as_given((np.concatenate(parts) if parts else flat.real).reshape(z.shape))
+        return _averaged(self.measure, z, lambda distance: 1 - np.angle(distance) / np.pi)
 
     # Counts ----------------------------------------------------------------------------------
 
@@ -384,6 +393,20 @@ class SpectralStatistics:
         """
         powers = self.nodes ** count("k", k, min_value=0)
         return _standard_error((self._weights * powers).sum(axis=1))
+
+
+def _averaged(
+    measure: tuple[Real, Real], z: NumpyArray, function: Callable[[NumpyArray], NumpyArray]
+) -> Values:
+    """Mean of a function of z - eigenvalue over nodes with weights."""
+    nodes, weights = measure
+    step = max(1, 2**20 // nodes.size)
+    flat = z.ravel()
+    parts = [
+        function(flat[start : start + step, None] - nodes) @ weights
+        for start in range(0, flat.size, step)
+    ]
+    return _as_given((np.concatenate(parts) if parts else flat.real).reshape(z.shape))
 
 
 def _as_given(values: NumpyArray) -> Values:
