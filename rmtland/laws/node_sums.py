@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -26,6 +27,7 @@ from rmtland.typing import Atoms, Complex, Real, Support
 __all__ = [
     "FINE",
     "CutLaw",
+    "Nodes",
     "cauchy_sums",
     "moments_of",
     "nodes_of",
@@ -45,6 +47,7 @@ class CutLaw:
     def __init__(self, law: Law, support: Support) -> None:
         self.support = support
         self.atoms: Atoms = ()
+        self.ends = [end for band in law.support for end in band]
         self._pdf, self._ppf, self._isf = law._pdf, law._ppf, law._isf
         self._whole = law
 
@@ -56,27 +59,103 @@ class CutLaw:
         return below
 
 
-def nodes_of(law: CutLaw, low: float, high: float, total: float) -> tuple[Real, Real]:
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes and masses of a density on panels, and of atoms, for sums with the Cauchy kernel.
+
+    Parameters
+    ----------
+    x, masses : ndarray of float, shape (size,)
+        The nodes, those of the panels first, 15 each, then atoms.
+    left, right, errors : ndarray of float, shape (panels,)
+        Ends of the panels, and the estimated errors of their masses.
+    """
+
+    x: Real
+    masses: Real
+    left: Real
+    right: Real
+    errors: Real
+
+    @classmethod
+    def none(cls) -> Nodes:
+        """Return no node at all."""
+        return cls(*(np.empty(0) for _ in range(5)))
+
+    def with_atoms(self, places: Real, masses: Real) -> Nodes:
+        """Return these and atoms."""
+        x, weights = np.append(self.x, places), np.append(self.masses, masses)
+        return Nodes(x, weights, self.left, self.right, self.errors)
+
+    def cauchy_error(self, z: Complex) -> Real:
+        r"""Bound of the error of the sum of masses / (z - nodes) off the panels.
+
+        That of a panel is the error of its mass over the distance, and what the rule leaves of the
+        kernel: at q half-widths from a panel that is analytic inside an ellipse of half-axes
+        adding up to :math:`q + \sqrt{q^2 + 1}`. Nodes are rounded besides.
+
+        Parameters
+        ----------
+        z : ndarray of complex, shape (size,)
+            Points.
+
+        Returns
+        -------
+        ndarray of float, shape (size,)
+            Infinite on panels and nodes.
+        """
+        error = np.zeros(z.shape)
+        mass = np.abs(self.masses[: 15 * self.left.size]).reshape(-1, 15).sum(axis=1)
+        half = np.maximum((self.right - self.left) / 2, 1e-300)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for rows in rows_of(z, self.x):
+                apart = np.abs(z[rows, None] - self.x)
+                rounded = self.masses * (4e-15 + 4.5e-16 * np.abs(self.x) / apart) / apart
+                error[rows] = np.where(apart == 0, np.inf, rounded).sum(axis=1)
+                if half.size:
+                    beyond = np.maximum(
+                        self.left - z.real[rows, None], z.real[rows, None] - self.right
+                    )
+                    away = np.hypot(np.maximum(beyond, 0.0), z.imag[rows, None])
+                    q = away / half
+                    kernel = np.minimum(2.0, 20.0 * (q + np.sqrt(q * q + 1)) ** -24.0)
+                    missed = (self.errors + mass * kernel) / away
+                    error[rows] += np.where(away == 0, np.inf, missed).sum(axis=1)
+        return error
+
+
+def nodes_of(law: CutLaw, low: float, high: float, total: float) -> Nodes:
     """Nodes and masses on bands, on panels that shrink by halves towards two cuts.
 
-    Tails are cut off, and errors allowed, in units of the total mass of the bands.
+    They do up to the distance of a cut that is in no band from the end that faces it: what is
+    asked beyond a cut is no closer than that. Tails are cut off, and errors allowed, in units of
+    the total mass of the bands.
     """
     tail = np.array([1e-17 * total])
-    steps = 2.0 ** -np.arange(1, 60)
     cuts: list[float] = []
     bands: list[tuple[float, float]] = []
     for left, right in law.support:
         a = left if math.isfinite(left) else float(law._ppf(tail)[0])
         b = right if math.isfinite(right) else float(law._isf(tail)[0])
-        bands += [(a, b)] if a < b else []
+        if not a < b:
+            continue
+        bands.append((a, b))
+        steps = (b - a) * 2.0 ** -np.arange(1, 60)
         for cut in (low, high):
-            if a == cut:
-                cuts += (a + (b - a) * steps).tolist()
-            if b == cut:
-                cuts += (b - (b - a) * steps).tolist()
+            if cut <= a:
+                cuts += (a + steps[steps > (a - cut) / 2]).tolist()
+            if cut >= b:
+                cuts += (b - steps[steps > (cut - b) / 2]).tolist()
     law.support = tuple(bands)
     cells = density_panels(law, tolerance=FINE * total, evaluations=20000, cuts=tuple(cuts))
-    return cells.x.ravel(), weighed(cells, law._cdf).ravel()
+    masses = weighed(cells, law._cdf)
+    # A density like a power of the distance from an end is one at the node as it is rounded.
+    ends = np.sort(np.array(law.ends))
+    place = np.clip(np.searchsorted(ends, cells.x), 1, ends.size - 1)
+    apart = np.minimum(np.abs(cells.x - ends[place - 1]), np.abs(ends[place] - cells.x))
+    moved = np.spacing(np.abs(cells.x)) / np.maximum(apart, 1e-300)
+    errors = cells.errors + (np.abs(masses) * np.minimum(moved, 1.0)).sum(axis=1)
+    return Nodes(cells.x.ravel(), masses.ravel(), cells.left, cells.right, errors)
 
 
 def weighed(cells: Panels, cdf: Callable[[Real], Real]) -> Real:

@@ -37,6 +37,7 @@ from rmtland.arguments import extended
 from rmtland.laws.law import Law
 from rmtland.laws.node_sums import (
     CutLaw,
+    Nodes,
     cauchy_sums,
     moments_of,
     nodes_of,
@@ -163,30 +164,28 @@ class Truncated(Law):
         )
 
     @cached_property
-    def _parts(self) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
+    def _parts(self) -> tuple[Nodes, Nodes]:
         """Nodes and masses of the law inside the interval and outside, fine beside the cuts."""
         inside = nodes_of(CutLaw(self.law, self.support), self.low, self.high, self._mass)
-        ends = [low for low, _ in self.law.support] + [high for _, high in self.law.support]
         rest = []
         for low, high in self.law.support:
             rest += [(low, min(high, self.low))] if low < self.low else []
             rest += [(max(low, self.high), high)] if high > self.high else []
         outside = (
-            nodes_of(CutLaw(self.law, tuple(rest)), self.low, self.high, 1.0) if ends else inside
+            nodes_of(CutLaw(self.law, tuple(rest)), self.low, self.high, 1.0)
+            if rest
+            else Nodes.none()
         )
         atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)
         held = (atoms[:, 0] >= self.low) & (atoms[:, 0] <= self.high)
-        found = math.fsum(inside[1]) + math.fsum(atoms[held, 1])
+        found = math.fsum(inside.masses) + math.fsum(atoms[held, 1])
         if not abs(found - self._mass) <= 1e-7 * self._mass:
             raise ConvergenceError(
                 f"the density of {self!r} adds up to {found:.6g} there, and its distribution "
                 f"function to {self._mass:.6g}: its pdf and quantiles are known, its moments and "
                 "transforms are not"
             )
-        return (
-            (np.append(inside[0], atoms[held, 0]), np.append(inside[1], atoms[held, 1])),
-            (np.append(outside[0], atoms[~held, 0]), np.append(outside[1], atoms[~held, 1])),
-        )
+        return inside.with_atoms(*atoms[held].T), outside.with_atoms(*atoms[~held].T)
 
     def _between(self, z: Complex) -> Logical:
         """Whether points are above or on the interval, where the law is nearer than the rest.
@@ -196,7 +195,7 @@ class Truncated(Law):
         """
         within = np.asarray((z.real >= self.low) & (z.real <= self.high))
         if self._mass < _LITTLE and within.any():
-            coarse = float(np.diff(np.sort(self._parts[0][0])).max(initial=0.0))
+            coarse = float(np.diff(np.sort(self._parts[0].x)).max(initial=0.0))
             within &= z.imag < 8 * coarse
             if within.any():
                 raise ConvergenceError(
@@ -211,12 +210,14 @@ class Truncated(Law):
         within = self._between(z)
         inside, outside = self._parts
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            g[~within], slope[~within] = cauchy_sums(z[~within], *inside)
+            g[~within], slope[~within] = cauchy_sums(z[~within], inside.x, inside.masses)
             if within.any():
                 whole, rise = self.law._jet(z[within])
-                rest, fall = cauchy_sums(z[within], *outside)
+                rest, fall = cauchy_sums(z[within], outside.x, outside.masses)
                 g[within], slope[within] = whole - rest, rise - fall
-            g, slope = g / self._mass, slope / self._mass
+            for values in (g, slope):  # part by part: infinite at an end of a band, and no NaN
+                values.real /= self._mass
+                values.imag /= self._mass
         for cut, sign in ((self.low, 1.0), (self.high, -1.0)):
             at = z == cut
             if at.any() and self.law._pdf(np.array([cut]))[0] > 0:
@@ -225,13 +226,30 @@ class Truncated(Law):
             g[z == place] = complex(np.inf, 0)
         return g, slope
 
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        error = np.zeros(z.shape)
+        within = self._between(z)
+        inside, outside = self._parts
+        error[~within] = inside.cauchy_error(z[~within])
+        if within.any():
+            whole = self.law.solve(z[within], throw=False)
+            error[within] = outside.cauchy_error(z[within]) + 1e-15 * np.abs(whole.value)
+            error[within] += np.inf if whole.error is None else whole.error
+        # The mass is a difference of two.
+        share = (self.law._mass_error + 4e-16) / self._mass + 4e-16
+        with np.errstate(invalid="ignore"):
+            error = error / self._mass + share * np.abs(g)
+            exact = np.isinf(g)
+            return np.where(exact, 0.0, error / np.abs(g)), np.where(exact, 0.0, error)
+
     def _log_potential(self, z: Complex) -> Complex:
         value = np.empty_like(z)
         within = self._between(z)
         inside, outside = self._parts
-        value[~within] = potential_sums(z[~within], *inside)
+        value[~within] = potential_sums(z[~within], inside.x, inside.masses)
         if within.any():
-            value[within] = self.law._log_potential(z[within]) - potential_sums(z[within], *outside)
+            rest = potential_sums(z[within], outside.x, outside.masses)
+            value[within] = self.law._log_potential(z[within]) - rest
         with np.errstate(invalid="ignore"):
             value = value / self._mass
         for place, _ in self.atoms:
@@ -284,4 +302,4 @@ class Truncated(Law):
         return np.where(q == 0, high, np.where(q == 1, low, np.clip(x, low, high)))
 
     def _exact_moments(self, k: int) -> list[Fraction]:
-        return moments_of(*self._parts[0], k)
+        return moments_of(self._parts[0].x, self._parts[0].masses, k)

@@ -19,6 +19,7 @@ from rmtland.laws import (
     Truncated,
     Uniform,
     affine,
+    mixture,
     tilted,
     truncated,
 )
@@ -256,3 +257,54 @@ def test_the_potential_of_a_tilted_law_at_an_end(law, end):
     assert same.log_potential(beside) == pytest.approx(law.log_potential(beside), abs=3e-10)
     # At the end itself the next power, h^(1/4) of Fuss-Catalan at h = 1e-16, is left out.
     assert same.log_potential(end) == pytest.approx(law.log_potential(end), abs=3e-8)
+
+
+# A law in closed form and one apart from it: the mixture cut between them is the first again
+PAIRS = [
+    (Uniform(0.0, 1.0), Uniform(2.0, 3.0), 1.0, 2.0),
+    (Arcsine(0.0, 1.0), Uniform(2.0, 3.0), 1.0, 2.0),
+    (JacobiWeight(0.3, -0.5, 0.0, 1.0), Arcsine(2.0, 3.0), 1.0, 2.0),
+    (MarchenkoPastur(1.0), affine(MarchenkoPastur(2.0), shift=5.0), 4.0, 5.0),
+    (Discrete((0.0, 1.0), (0.25, 0.75)), Uniform(2.0, 4.0), 1.0, 2.0),
+]
+
+
+@pytest.mark.parametrize("apart", [0.3, 1e-4, 1e-8])
+@pytest.mark.parametrize(("first", "second", "end", "start"), PAIRS, ids=lambda v: repr(v)[:20])
+def test_a_cut_in_a_gap_next_to_a_band(first, second, end, start, apart):
+    """Values off the nodes are as good as the stated error, next to the cut and far from it."""
+    steps = 10.0 ** -np.arange(0, 10)
+    for cut in (end + apart, start - apart):
+        law = truncated(mixture([first, second], [0.6, 0.4]), high=cut)
+        x = np.concatenate([cut + steps, cut - steps, [-0.5, 0.2]])
+        z = np.concatenate([x, x + 1e-10j, x + 1e-3j, x + 1j])
+        found, right = law.solve(z), first.solve(z)
+        finite = np.isfinite(right.value)  # infinite at ends of some
+        missed = np.abs(found.value[finite] - right.value[finite])
+        assert (missed <= (found.error + right.error)[finite]).all()
+        assert np.isinf(found.value[~finite]).all()
+        if cut > end + apart / 2 and not isinstance(first, Discrete):
+            beside = x > end + apart / 2
+            size = np.abs(right.value[: x.size])[beside]
+            assert np.median(found.error[: x.size][beside] / size) < 1e-4
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1e-3), (0.0, 2.0), (2.9, 3.0)])
+def test_the_stated_error_of_a_cut_law_covers_the_true_one(low, high):
+    law, same = truncated(Uniform(-1.0, 3.0), low, high), Uniform(low, high)
+    x = np.concatenate([[low], low + 10.0 ** -np.arange(14), high - 10.0 ** -np.arange(14)])
+    z = np.concatenate([x + 1j * height for height in (0.0, 1e-12, 1e-4, 1.0)])
+    found, right = law.solve(z), same.solve(z)
+    finite = np.isfinite(right.value)
+    missed = np.abs(found.value[finite] - right.value[finite])
+    assert (missed <= (found.error + right.error)[finite]).all()
+    assert np.median(found.error[finite] / np.abs(right.value[finite])) < 1e-9
+
+
+def test_sums_and_products_of_cut_laws_state_their_error():
+    sums = free_sum(truncated(Uniform(-1.0, 3.0), 0.0, 1.0), Semicircle())
+    same = free_sum(Uniform(0.0, 1.0), Semicircle())
+    z = np.array([-0.3, 0.5, 1.7, 5.0, 0.5 + 0.1j])
+    found, right = sums.solve(z), same.solve(z)
+    assert (np.abs(found.value - right.value) <= found.error + right.error).all()
+    assert (found.error < 1e-11).all()
