@@ -135,7 +135,7 @@ def _zeros(index: MassEstimate) -> list[str]:
             f"  {100 * index.width:.2f} % are zero to the rounding of single precision, and may be "
             "negative; --double tells"
         ]
-    if index.method != "lanczos" or index.at_point <= index.width:
+    if index.method != "lanczos" or index.at_point <= index.width / 2:
         return []
     return [
         f"  zeros count one half there; up to {100 * index.at_point:.2f} % of the eigenvalues may "

@@ -22,11 +22,15 @@ A Krylov space knows the mass of its own start vector only up to a bracket
 
   .. math::
 
-     \delta_\mp = \tfrac w2 \min(1, c + \max(\pm a, 0)), \quad
-     a = \frac{w_+ - w_-}{w_+ + w_-}, \quad c = 0.1 ,
+     \delta_\mp = \tfrac w2 \bigl(e + (1 - e) \min(1, c + \max(\pm a, 0))\bigr), \quad
+     a = \frac{w_+ - w_-}{w_+ + w_-}, \quad
+     e = \max\Bigl(1 - \frac{w_+ + w_-}w, 0\Bigr), \quad c = 0.1 ,
 
-  :math:`w_\mp` the weights of the nodes beside x: where they differ, as beside a positive
-  semidefinite spectrum, the mass is not in the middle.
+  :math:`w_\mp` the weights of the nodes beside x. Where they differ, as beside a positive
+  semidefinite spectrum, the mass is not in the middle. What the node at x has beyond both together
+  is no part of a density that these nodes resolve: an atom at x or beside it, or eigenvalues far
+  closer to x than the nodes are. It may all be on one side, and that part e of the bracket is kept
+  whole.
 
 References
 ----------
@@ -62,7 +66,7 @@ __all__ = [
 ]
 
 SHARE = 0.1
-"""Part c of half a bracket that is kept on both sides."""
+"""Part c of half a bracket that is kept on both sides where the nodes resolve a density."""
 
 _ROUNDING = 8 * float(np.finfo(float).eps)
 """What the ends of an interval are moved outwards, so that it holds a fraction of 0 or 1."""
@@ -178,7 +182,8 @@ class Intervals(NamedTuple):
     rigorous : (float, float)
         Holds at its level whatever the spectrum.
     calibrated : (float, float)
-        Holds at its level on measured spectra.
+        Holds at its level where the nodes beside the point resolve the density, as they do on
+        measured spectra; mass that they do not resolve is in it whole.
     """
 
     value: float
@@ -209,7 +214,11 @@ def intervals(split: Split, draws: float, *, confidence: float, nullity: float =
     below, at = split.below, max(split.at - nullity, 0.0)
     beside = split.left + split.right
     tilt = (split.right - split.left) / beside if beside > 0 else 0.0
-    down, up = (at / 2 * min(1.0, SHARE + max(sign * tilt, 0.0)) for sign in (1.0, -1.0))
+    beyond = max(at - beside, 0.0)  # twice the weight of a neighbour, and more
+    down, up = (
+        (beyond + (at - beyond) * min(1.0, SHARE + max(sign * tilt, 0.0))) / 2
+        for sign in (1.0, -1.0)
+    )
     middle = below + at / 2
     whole = below + max(split.at, nullity)
     lowest, highest = (

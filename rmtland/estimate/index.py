@@ -75,7 +75,9 @@ class MassEstimate:
         matrix or of products in single or half precision leaves small eigenvalues open: see
         `interval`.
     interval : (float, float)
-        Calibrated interval of what `value` estimates, at the level `confidence`.
+        Calibrated interval of what `value` estimates, at the level `confidence`. Mass that the
+        quadrature leaves at the point beyond that of its neighbours (an atom there or close by,
+        eigenvalues far closer to the point than the nodes) is in it whole.
     rigorous : (float, float)
         Interval that holds at that level whatever the spectrum. It covers the fraction strictly
         below the point, and that with the eigenvalues at the point (without them where their number
@@ -133,7 +135,7 @@ class MassEstimate:
             known = "exact" if self.width == 0.0 else rest
             return f"MassEstimate({self.value:.6g}, {known}, size {self.size})"
         doubtful = ""
-        if self.rigorous[1] - self.rigorous[0] >= self.at_point > self.width > 0.01:
+        if self.rigorous[1] - self.rigorous[0] >= self.at_point > self.width / 2 > 0.005:
             doubtful = (
                 f", a fraction of up to {self.at_point:.2f} at the point counted one half: give "
                 "its number (nullity)"

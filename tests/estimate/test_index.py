@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.sparse import diags_array
 
-from rmtland.estimate import krylov_quadratures, mass_below, negative_fraction, symmetric_operator
+from rmtland.estimate import (
+    distribution_band,
+    krylov_quadratures,
+    mass_below,
+    negative_fraction,
+    spectral_density,
+    symmetric_operator,
+)
 from rmtland.estimate.index import estimated_mass
 from rmtland.networks import MLP
 
@@ -228,3 +235,36 @@ def test_an_estimate_says_what_eigenvalues_at_the_point_do_to_it():
     unknown = negative_fraction(diagonal(values), **given)
     assert "at the point counted one half: give its number (nullity)" in repr(unknown)
     assert "at the point" not in repr(negative_fraction(diagonal(values), nullity=60, **given))
+
+
+UNRESOLVED = {
+    "log-uniform": lambda rng: 10 ** rng.uniform(-8, 0, 800),
+    "both signs": lambda rng: (
+        10 ** rng.uniform(-8, 0, 800) * np.where(rng.random(800) < 0.3, -1, 1)
+    ),
+    "powers of two": lambda rng: 2.0 ** -(np.arange(800) % 60 + 1.0),
+    "cubes": lambda rng: np.append(rng.standard_normal(780) ** 3 / 100, rng.uniform(1, 20, 20)),
+}
+
+
+@pytest.mark.parametrize("name", UNRESOLVED)
+def test_intervals_cover_where_the_quadrature_resolves_no_density(name):
+    values = UNRESOLVED[name](np.random.default_rng(0))
+    places = np.unique(np.append(np.quantile(values, np.linspace(0.05, 0.95, 7)), 0.0))
+    below, through = ((values[:, None] < places).mean(0), (values[:, None] <= places).mean(0))
+    covered = []
+    for seed in range(2):
+        spectrum = spectral_density(diags_array(values), probes=10, steps=80, rng=seed)
+        low, high = distribution_band(spectrum, places).interval.T
+        covered.append((low <= (below + through) / 2) & ((below + through) / 2 <= high))
+    assert np.mean(covered) > 0.9
+
+
+@pytest.mark.parametrize("shift", [1e-6, -1e-6, 1e-3])
+def test_an_atom_beside_the_point_is_in_the_interval(shift):
+    values = np.append(np.zeros(500), np.linspace(-0.2, 1.0, 500))
+    found = mass_below(diags_array(values), shift, rng=0, method="lanczos")
+    assert found.interval[0] <= (values < shift).mean() <= found.interval[1]
+    assert found.width <= found.rigorous[1] - found.rigorous[0]
+    beside = mass_below(diags_array(values), 0.5, steps=30, rng=0, method="lanczos")
+    assert beside.width < 0.75 * (beside.rigorous[1] - beside.rigorous[0])  # a density: narrow
