@@ -78,12 +78,15 @@ class Alignment:
         From the first network, and before anything was moved.
     sweeps : int
         Passes over all layers in the best run.
+    is_whole : bool, optional
+        Whether the search came to its end; False where Ctrl-C cut `lower_barrier` short.
     """
 
     theta: Real
     distance: float
     before: float
     sweeps: int
+    is_whole: bool = True
 
 
 def unit_groups(network: MLP | Module) -> tuple[UnitGroup, ...]:

@@ -42,6 +42,11 @@ class Curve(ABC):
     nodes : array_like, shape (k + 1, p)
         Control points; the first and last are the ends.
 
+    Attributes
+    ----------
+    is_whole : bool
+        False for a curve whose training Ctrl-C cut short.
+
     Raises
     ------
     ValueError
@@ -50,6 +55,7 @@ class Curve(ABC):
 
     def __init__(self, nodes: ArrayLike) -> None:
         self.nodes = float_array("nodes", nodes, ndim=2).copy()
+        self.is_whole = True
         if len(self.nodes) < 2:
             raise ValueError("a curve has two ends: give at least two control points")
 

@@ -92,7 +92,7 @@ def lower_barrier(
     -------
     Alignment
         Where it ended, `second` itself if a finer look finds that higher; `sweeps` is the number
-        of exchanges made.
+        of exchanges made, and `is_whole` False after Ctrl-C.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def lower_barrier(
 
     start, made, height = here, 0, float(heights([here])[0])
     moves = [(group, *move) for group in groups for move in _exchanges(group, signs)]
-    idle = 0
+    idle, is_whole = 0, False
     try:
         while left and idle < len(moves):
             order = generator.permutation(len(moves))
@@ -135,13 +135,14 @@ def lower_barrier(
                     made += 1
                 if progress is not None:
                     progress(1.0 - left / allowed)
+        is_whole = True
         if progress is not None:
             progress(1.0)
     except KeyboardInterrupt:
         pass
     if made and _highest(surface, fixed, here) > _highest(surface, fixed, start):
         here, made = start, 0  # lower at some points, not between them
-    return Alignment(np.array(here), float(norm(fixed - here)), before, made)
+    return Alignment(np.array(here), float(norm(fixed - here)), before, made, is_whole)
 
 
 def _highest(surface: LossSurface, first: Real, second: Real) -> float:

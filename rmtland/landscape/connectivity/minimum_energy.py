@@ -84,12 +84,15 @@ class RelaxedPath:
         has come to rest has none.
     steps : int
         Taken in all.
+    is_whole : bool, optional
+        Whether relaxation came to its end; False after Ctrl-C.
     """
 
     images: Real
     profile: PathProfile
     across: float
     steps: int
+    is_whole: bool = True
 
     @property
     def highest(self) -> Real:
@@ -176,6 +179,7 @@ def relaxed_path(
     band = positive("spring", spring) * curvature
     best, seen = here.copy(), profile(surface, Polygon(here), points=4 * len(here))
     done, limit, far = 0, seen.highest, 1e4 * (1.0 + float(np.abs(here).max()))
+    is_whole = False
     try:
         with suppress(ValueError):  # an overflow: the step was too long
             while done < number and np.abs(here).max() < far:  # else the step is too long
@@ -193,11 +197,12 @@ def relaxed_path(
                         best, seen = here.copy(), found
                 if progress is not None and done < number:
                     progress(done / number)
+        is_whole = True
         if progress is not None:
             progress(1.0)
     except KeyboardInterrupt:
         pass
-    return RelaxedPath(best, seen, _across(surface, best, method), done)
+    return RelaxedPath(best, seen, _across(surface, best, method), done, is_whole)
 
 
 def _largest_curvature(surface: LossSurface, images: Real) -> float:

@@ -21,6 +21,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,14 +31,15 @@ from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
 from rmtland.landscape.connectivity.lowered_barrier import lower_barrier
 from rmtland.landscape.connectivity.minimum_energy import RelaxedPath, relaxed_path
 from rmtland.landscape.connectivity.profiles import PathProfile, profile
-from rmtland.landscape.connectivity.share_done import ShareDone
 from rmtland.landscape.connectivity.trained_curves import trained_curve
 from rmtland.landscape.connectivity.unit_group import UnitGroup
 from rmtland.landscape.surface import LossSurface
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
-__all__ = ["Connection", "PairStatistics", "connect", "pair_statistics"]
+__all__ = ["Connection", "PairStatistics", "connect", "pair_statistics", "unless_cut_short"]
+
+MadeT = TypeVar("MadeT", Curve, RelaxedPath, Alignment)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,8 +197,8 @@ def connect(
     alignments: dict[str, Alignment] = {}
     relaxed = None
 
-    def whole(name: str) -> ShareDone:
-        return ShareDone(None if progress is None else partial(progress, name))
+    def shown(name: str) -> Callable[[float], object] | None:
+        return None if progress is None else partial(progress, name)
 
     kinds = [("permuted", False)] if groups else []
     kinds += [("permuted, signs", True)] if any(group.signs for group in groups) else []
@@ -208,7 +210,6 @@ def connect(
             found[name] = Polygon(np.array([ends[0], alignments[name].theta]))
             if swaps:
                 lowered = f"{name}, lowered"
-                done = whole(lowered)
                 low = lower_barrier(
                     surface,
                     ends[0],
@@ -217,29 +218,27 @@ def connect(
                     signs=signs,
                     trials=swaps,
                     rng=0,
-                    progress=done,
+                    progress=shown(lowered),
                 )
                 alignments[lowered], found[lowered] = low, Polygon(np.array([ends[0], low.theta]))
-                done.pass_on()
+                unless_cut_short(low)
         for name, kind in kinds_of_curve.items():
             if name in curves:
-                done = whole(name)
                 found[name] = trained_curve(
                     surface,
                     kind.between(ends[0], ends[1], bends),
                     steps=curve_steps,
                     step_size=step_size,
                     rng=generator,
-                    progress=done,
+                    progress=shown(name),
                 )
-                done.pass_on()
+                unless_cut_short(found[name])
         if "string" in curves:
             start = found.get("bezier", found.get("polygon", found["linear"]))
             row = start.at(np.linspace(0.0, 1.0, images + 1))
-            done = whole("string")
-            relaxed = relaxed_path(surface, row, steps=string_steps, progress=done)
+            relaxed = relaxed_path(surface, row, steps=string_steps, progress=shown("string"))
             found["string"] = Polygon(relaxed.images)
-            done.pass_on()
+            unless_cut_short(relaxed)
         is_whole = True
     except KeyboardInterrupt:
         is_whole = False
@@ -248,6 +247,29 @@ def connect(
         for name, curve in found.items()
     }
     return Connection(profiles, found, alignments, relaxed, is_whole)
+
+
+def unless_cut_short(made: MadeT) -> MadeT:
+    """Return a path, or raise Ctrl-C again, which the search for it keeps for itself.
+
+    Parameters
+    ----------
+    made : Curve, RelaxedPath or Alignment
+        What was made.
+
+    Returns
+    -------
+    Curve, RelaxedPath or Alignment
+        The same.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If that cut it short: for those who have no use for it then.
+    """
+    if not made.is_whole:
+        raise KeyboardInterrupt
+    return made
 
 
 def _refuse_another_function(surface: LossSurface, theta: Real, moved: Real) -> None:

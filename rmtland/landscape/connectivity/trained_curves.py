@@ -85,7 +85,7 @@ def trained_curve(
     Returns
     -------
     Curve
-        Of the same kind.
+        Of the same kind; `is_whole` is False after Ctrl-C.
 
     Raises
     ------
@@ -102,6 +102,7 @@ def trained_curve(
     size = float(np.linalg.norm(curve.nodes[-1] - curve.nodes[0])) / np.sqrt(surface.size)
     inner += jitter * size * generator.standard_normal(inner.shape)
     mean, square, unit = np.zeros_like(inner), np.zeros_like(inner), 0.0
+    curve.is_whole = False
     try:
         for step in range(1, number + 1):
             t = (np.arange(many) + generator.random(many)) / many
@@ -117,6 +118,7 @@ def trained_curve(
             rate = 0.5 * first * (1.0 + np.cos(np.pi * (step - 1) / number))
             scaled = np.sqrt(square / (1.0 - 0.999**step)) + 1e-12
             inner -= rate * (mean / (1.0 - 0.9**step)) / scaled
+            curve.is_whole = step == number
             if progress is not None:
                 progress(step / number)
     except KeyboardInterrupt:

@@ -42,7 +42,7 @@ from rmtland.landscape.connectivity import (
     relaxed_path,
     trained_curve,
 )
-from rmtland.landscape.connectivity.share_done import ShareDone
+from rmtland.landscape.connectivity.pairs import unless_cut_short
 from rmtland.landscape.surface import NetworkSurface
 from rmtland.networks import MLP, train
 from rmtland.streams import streams
@@ -210,15 +210,10 @@ def _pair(
         ends.append(trained.unless_interrupted().theta)
     first, second = ends
     straight = profile(surface, Polygon(np.array(ends)))
-    done = ShareDone()
-    curve = trained_curve(
-        surface, Bezier.between(first, second, 3), steps=curve_steps, rng=generator, progress=done
-    )
-    done.pass_on()
+    start_curve = Bezier.between(first, second, 3)
+    curve = unless_cut_short(trained_curve(surface, start_curve, steps=curve_steps, rng=generator))
     row = curve.at(np.linspace(0.0, 1.0, 17))
-    done = ShareDone()
-    relaxed = relaxed_path(surface, row, steps=string_steps, progress=done).profile
-    done.pass_on()
+    relaxed = unless_cut_short(relaxed_path(surface, row, steps=string_steps)).profile
     tried: list[PathProfile] = [straight, profile(surface, curve), relaxed]
     best = min(one.highest for one in tried)
     losses = (surface.loss(first), surface.loss(second))

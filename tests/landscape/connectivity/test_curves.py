@@ -99,6 +99,14 @@ def test_an_interrupt_keeps_the_curve():
     assert calls == [0.01, 0.02, 0.03]
     assert np.isfinite(found.nodes).all()
     assert not np.array_equal(found.nodes, again.nodes)
+    assert (start.is_whole, found.is_whole, again.is_whole) == (True, False, True)
+
+    def late(share):
+        if share == 1.0:
+            raise KeyboardInterrupt
+
+    assert trained_curve(ring(), start, steps=5, rng=0, progress=late).is_whole
+    assert trained_curve(ring(), found, steps=5, rng=0).is_whole
 
 
 def test_bad_curves_are_refused():

@@ -78,12 +78,13 @@ def test_trials_are_counted_and_ctrl_c_keeps_the_lowest(monkeypatch):
     stopped = lower_barrier(surface, a, b, groups, points=3)
     assert len(seen) == 3
     assert stopped.sweeps == 1
+    assert not stopped.is_whole
 
 
 def test_progress_reaches_1_unless_ctrl_c_comes():
     surface, (a, b), groups = problem()
     shares = []
-    lower_barrier(surface, a, b, groups, trials=300, rng=0, progress=shares.append)
+    assert lower_barrier(surface, a, b, groups, trials=300, rng=0, progress=shares.append).is_whole
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert 0.0 < shares[0] < 0.5

@@ -93,6 +93,9 @@ def test_an_interrupt_keeps_the_best():
     found = relaxed_path(valley(), np.linspace(*ENDS, 13), steps=100, progress=stop)
     assert found.steps == 30
     assert found.profile.barrier < 1.6
+    assert not found.is_whole
+    for steps in (0, 20):
+        assert relaxed_path(valley(), np.linspace(*ENDS, 13), steps=steps).is_whole
 
 
 def test_progress_ends_at_1_where_the_step_is_too_long():

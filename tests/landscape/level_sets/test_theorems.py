@@ -1,5 +1,7 @@
 """The theorems of the lecture as experiments: what small searches find."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,10 +54,17 @@ def test_an_interrupted_pair_is_none(monkeypatch):
     assert len(calls) == 3
     monkeypatch.setattr(module, "train", trained)
 
-    def shortened(surface, curve, *, progress, **options):
-        progress(0.5)
-        return curve
+    def shortened(surface, path, **options):
+        path.is_whole = False
+        return path
 
     monkeypatch.setattr(module, "trained_curve", shortened)
+    with pytest.raises(KeyboardInterrupt):
+        valley_heights(case, **options)
+    monkeypatch.undo()
+    relaxed = module.relaxed_path
+    monkeypatch.setattr(
+        module, "relaxed_path", lambda *a, **o: replace(relaxed(*a, **o), is_whole=False)
+    )
     with pytest.raises(KeyboardInterrupt):
         valley_heights(case, **options)
