@@ -154,6 +154,8 @@ def draw_spectrum(
     ------
     ValueError
         If there are no bins, or the limits are not ascending.
+    TypeError
+        If `bins` is no integer.
     """
     nodes, weights = spectrum.measure
     low, high = _limits(limits, (float(nodes[0]), float(nodes[-1])))
@@ -278,6 +280,8 @@ def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = 
     ------
     ValueError
         If the limits are not ascending.
+    TypeError
+        If `points` is no integer.
     """
     law = _law(law)
     angles = np.linspace(0, np.pi, count("points", points))

@@ -125,7 +125,7 @@ def test_public_names_document_parameters_and_results(room):
 def errors_of(found):
     """Return the errors that a function, or a class where one is made, raises by itself.
 
-    Those of its `raise` statements, and the ValueError of the checks of rmtland.arguments.
+    Those of its `raise` statements, and those of the checks of rmtland.arguments that it calls.
     """
     makers = ("__init__", "__post_init__", "__new__")
     functions = [vars(found).get(name) for name in makers] if inspect.isclass(found) else [found]
@@ -148,14 +148,19 @@ def errors_of(found):
             if isinstance(node, ast.Raise) and inspect.isclass(known[name.id]):
                 errors.add(known[name.id])
             elif getattr(known[name.id], "__module__", "") == "rmtland.arguments":
-                errors.add(ValueError)
+                errors.update(getattr(builtins, error) for error in named_errors(known[name.id]))
     return errors
+
+
+def named_errors(found):
+    """Return the names in the section Raises of a docstring."""
+    sections = NumpyDocString(inspect.getdoc(found) or "")["Raises"]
+    return {word for entry in sections for word in (entry.type or entry.name).split(", ")}
 
 
 def unnamed_errors(found):
     """Return the errors that are raised and that the section Raises does not name."""
-    sections = NumpyDocString(inspect.getdoc(found) or "")["Raises"]
-    named = {word for entry in sections for word in (entry.type or entry.name).split(", ")}
+    named = named_errors(found)
     return {
         error.__name__
         for error in errors_of(found)
@@ -171,7 +176,7 @@ def test_what_is_raised_is_documented(room):
 
 def test_an_error_that_is_not_documented_is_seen():
     assert unnamed_errors(refusing) == {"TypeError"}
-    assert unnamed_errors(validating) == {"ValueError"}
+    assert unnamed_errors(validating) == {"ValueError", "TypeError"}
 
 
 def refusing(x):

@@ -106,6 +106,8 @@ def spectral_optimizer(
         If a number is out of its range, `every` is given without a curvature, or the largest
         curvature that the method was made for is not known; at a step, if the curvature is of other
         parameters than those that move.
+    TypeError
+        If `lanczos_steps`, `every` or `seed` is no integer.
     ImportError
         If PyTorch is not installed.
     """

@@ -226,6 +226,8 @@ def diagnose(point: LossPoint, *, significance: float = 0.01) -> Diagnostics:
     ------
     ValueError
         If the significance is not in (0, 1).
+    TypeError
+        If `significance` is no real number.
     """
     level = positive("significance", significance)
     if level >= 1:

@@ -253,6 +253,8 @@ def residual_covariance(x: ArrayLike, residuals: ArrayLike) -> ResidualCovarianc
     ------
     ValueError
         If the arrays are not of two dimensions or differ in their numbers of samples.
+    TypeError
+        If `residuals` or `x` holds no real numbers.
     """
     e = float_array("residuals", residuals, ndim=2)
     inputs = float_array("x", x, ndim=2)

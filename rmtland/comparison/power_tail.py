@@ -94,6 +94,8 @@ def power_tail(
     ------
     ValueError
         If there are fewer than `min_size` different positive values.
+    TypeError
+        If `min_size` or `resamples` is no integer, or `values` holds no real numbers.
 
     See Also
     --------

@@ -122,6 +122,8 @@ def spike_strengths(
     ------
     ValueError
         If a value is not finite or not outside the bands, or no spike of this kind has it.
+    TypeError
+        If `beta` is a truth value, `size` no integer, or `values` holds no real numbers.
 
     See Also
     --------

@@ -385,10 +385,10 @@ def spectra_of_weights(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If there is no such matrix, one is not finite, no law can be laid beside any of them, the
-        level is not between 0 and 1, there are less than 2 resamples, or `goodness` is between 0
-        and 19.
+        level is no number between 0 and 1, `resamples` no count of at least 2, or `goodness`
+        between 0 and 19.
 
     See Also
     --------

@@ -248,6 +248,8 @@ class Ensemble(SpectralModel):
         ------
         ValueError
             If n or runs is not a positive integer, or one matrix would not fit into memory.
+        TypeError
+            If `runs` is no integer.
         """
         n, runs = self._size(n), count("runs", runs)
         library = ArrayLibrary.of(xp, dtype=dtype, device=device)
@@ -293,6 +295,8 @@ class Ensemble(SpectralModel):
         ------
         ValueError
             If the edges are fewer than two, NaN or not ascending.
+        TypeError
+            If `runs` is no integer.
         """
         n, runs, places = self._size(n), count("runs", runs), bin_edges(edges)
         library = ArrayLibrary.of(xp, device=device)
@@ -405,6 +409,8 @@ class Ensemble(SpectralModel):
         ValueError
             If the ensemble is not rotation invariant, an argument is out of its range, or another
             library or device than NumPy's is asked for.
+        TypeError
+            If `steps` or `runs` is no integer.
         """
         on_the_cpu("lanczos", xp, device)
         size = math.inf if n == math.inf else self._size(n)

@@ -58,6 +58,8 @@ class GaussianEnsemble(TridiagonalEnsemble):
     ------
     ValueError
         If a parameter is not positive and finite.
+    TypeError
+        If `beta` or `variance` is no real number.
 
     See Also
     --------

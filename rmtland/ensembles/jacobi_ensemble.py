@@ -66,6 +66,8 @@ class JacobiEnsemble(TridiagonalEnsemble):
     ------
     ValueError
         If a parameter is not positive and finite.
+    TypeError
+        If `aspect_ratio`, `other_ratio` or `beta` is no real number.
 
     See Also
     --------

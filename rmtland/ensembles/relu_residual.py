@@ -74,6 +74,8 @@ class ReluResidual(Ensemble):
     ------
     ValueError
         If a parameter is out of its range or not finite.
+    TypeError
+        If `phi` or `epsilon` is no real number, or `hidden` is no integer.
     """
 
     phi: float
@@ -108,6 +110,8 @@ class ReluResidual(Ensemble):
         ------
         ValueError
             If the number of hidden units does not divide n.
+        TypeError
+            If `n` is no integer.
         """
         n = count("n", n)
         if self.hidden is None:
@@ -212,6 +216,8 @@ class ReluBlock(Ensemble):
     ------
     ValueError
         If a parameter is out of its range or not finite.
+    TypeError
+        If `phi` or `epsilon` is no real number.
     """
 
     phi: float

@@ -62,6 +62,8 @@ class SampleCovariance(Ensemble):
     ValueError
         If the population has mass below zero or all of it at zero, or a parameter is out of its
         range.
+    TypeError
+        If `aspect_ratio` is no real number.
 
     See Also
     --------

@@ -57,6 +57,8 @@ class Wigner(Ensemble):
     ------
     ValueError
         If a parameter is out of its range.
+    TypeError
+        If `variance` is no real number.
 
     See Also
     --------

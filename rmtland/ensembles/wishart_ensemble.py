@@ -60,6 +60,8 @@ class WishartEnsemble(TridiagonalEnsemble):
     ------
     ValueError
         If a parameter is not positive and finite.
+    TypeError
+        If `aspect_ratio`, `variance` or `beta` is no real number.
 
     See Also
     --------

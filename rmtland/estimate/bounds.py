@@ -135,6 +135,8 @@ def distance_bounds(
     ValueError
         If the spectrum has no Jacobi matrices of Gaussian probes, or Ritz values are outside of the
         support.
+    TypeError
+        If `confidence` is no real number.
 
     See Also
     --------

@@ -102,6 +102,8 @@ def distribution_band(
     ------
     ValueError
         If the spectrum has no Jacobi matrices of Gaussian probes, or the points are not in order.
+    TypeError
+        If `confidence` is no real number, or `x` holds no real numbers.
 
     See Also
     --------

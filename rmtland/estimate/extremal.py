@@ -126,6 +126,8 @@ def extremal_eigenpairs(
         If a residual is larger than the tolerance.
     ValueError
         For more eigenvalues than there are, or "nearest" without a matrix.
+    TypeError
+        If `tol` or `near` is no real number, or `k` or `max_steps` is no integer.
 
     See Also
     --------

@@ -129,6 +129,8 @@ def log_determinant(
     ------
     ValueError
         If an eigenvalue is seen below `lower`, or at 0 (up to rounding) without damping.
+    TypeError
+        If `damping` or `lower` is no real number.
 
     See Also
     --------
@@ -177,6 +179,8 @@ def effective_dimension(
     ------
     ValueError
         If a negative eigenvalue is seen.
+    TypeError
+        If `damping` is no real number.
 
     See Also
     --------

@@ -126,6 +126,8 @@ def smooth_density(
     ValueError
         If the terminator is asked of a spectrum without Jacobi matrices, or whose Krylov spaces
         have ended, or edges are not in order.
+    TypeError
+        If `width` is no real number, or `x` holds no real numbers.
 
     See Also
     --------

@@ -86,6 +86,8 @@ def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[
     ValueError
         If the kind is unknown, a spike is not finite, a multiplicative spike is not positive, or
         the law of a multiplicative perturbation is not on [0, infinity).
+    TypeError
+        If `spikes` holds no real numbers.
 
     See Also
     --------

@@ -242,6 +242,8 @@ def pac_bayes_bounds(
     ------
     ValueError
         For another loss, targets that do not fit it, held out ones too, or a delta outside (0, 1).
+    TypeError
+        If `draws` is no integer, or `prior_mean` holds no real numbers.
     """
     if net.loss not in ("logistic", "cross_entropy") or (net.loss == "logistic" and net.n_out != 1):
         raise ValueError(

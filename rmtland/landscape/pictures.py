@@ -140,6 +140,8 @@ def draw_plane(
     ------
     ValueError
         For an unknown scale, fewer than two levels, or no loss at all.
+    TypeError
+        If `levels` is no integer.
     """
     choice("scale", scale, ("log", "linear"))
     number = count("levels", levels, min_value=2)

@@ -209,6 +209,8 @@ class Discrete(PointMasses):
     ------
     ValueError
         If a location is not finite, or the weights are not such masses.
+    TypeError
+        If `locations` holds no real numbers.
 
     See Also
     --------
@@ -257,6 +259,8 @@ class EmpiricalLaw(PointMasses):
     ------
     ValueError
         If an eigenvalue is not finite, there is none, or the weights do not fit.
+    TypeError
+        If `eigenvalues` or `weights` holds no real numbers.
 
     See Also
     --------

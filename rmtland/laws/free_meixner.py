@@ -80,6 +80,8 @@ class FreeMeixner(Law):
     ------
     ValueError
         If b < -1 or a parameter is not finite.
+    TypeError
+        If `a` or `b` is no real number.
 
     See Also
     --------

@@ -57,6 +57,8 @@ class FreePoisson(LevyLaw):
     ------
     ValueError
         If the rate is not positive, the jump is 0, or one is not finite.
+    TypeError
+        If `rate` or `jump` is no real number.
 
     See Also
     --------

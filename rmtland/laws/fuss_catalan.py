@@ -89,6 +89,8 @@ class FussCatalan(Law):
     ------
     ValueError
         If the order is not positive and finite.
+    TypeError
+        If `order` is no real number.
 
     See Also
     --------

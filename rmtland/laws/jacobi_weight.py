@@ -85,6 +85,8 @@ class JacobiWeight(IntervalLaw):
     ------
     ValueError
         If an exponent is not above -1, low >= high, or a parameter is not finite.
+    TypeError
+        If a parameter is no real number.
 
     See Also
     --------

@@ -67,6 +67,8 @@ class KestenMcKay(Law):
     ------
     ValueError
         If the degree is not finite and above 1.
+    TypeError
+        If `degree` is no real number.
 
     See Also
     --------

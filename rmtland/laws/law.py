@@ -188,8 +188,8 @@ class Law(LawTransforms):
 
         Raises
         ------
-        ValueError
-            If eta is not positive, or a point is NaN or infinite.
+        ValueError, TypeError
+            If eta is no positive number, or a point is NaN or infinite.
         """
         height = positive("eta", eta)
         return pointwise(lambda x: -self.stieltjes(x + 1j * height).imag / np.pi, x)
@@ -219,8 +219,8 @@ class Law(LawTransforms):
 
         Raises
         ------
-        ValueError
-            If eta is not positive, or a point is NaN or infinite.
+        ValueError, TypeError
+            If eta is no positive number, or a point is NaN or infinite.
         """
         height = positive("eta", eta)
         return pointwise(lambda x: 1 - self.log_potential(x + 1j * height).imag / np.pi, x)
@@ -342,6 +342,8 @@ class Law(LawTransforms):
         ------
         ValueError
             If `confidence` is not in [0, 1].
+        TypeError
+            If `confidence` is no real number.
         """
         tail = (1 - float(probabilities("confidence", finite("confidence", confidence)))) / 2
         return float(self.ppf(tail)), float(self.isf(tail))

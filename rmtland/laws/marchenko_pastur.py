@@ -61,6 +61,8 @@ class MarchenkoPastur(LevyLaw):
     ------
     ValueError
         If a parameter is not positive and finite, or the law is beyond double precision.
+    TypeError
+        If `aspect_ratio` or `scale` is no real number.
 
     See Also
     --------

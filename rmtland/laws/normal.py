@@ -63,6 +63,8 @@ class Normal(Law):
     ------
     ValueError
         If the variance is not positive or a parameter is not finite.
+    TypeError
+        If `variance` or `center` is no real number.
 
     See Also
     --------

@@ -51,6 +51,8 @@ class Semicircle(LevyLaw):
     ------
     ValueError
         If the variance is not positive or a parameter is not finite.
+    TypeError
+        If `variance` or `center` is no real number.
 
     See Also
     --------

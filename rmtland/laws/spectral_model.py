@@ -107,6 +107,8 @@ class SpectralModel(abc.ABC):
         ------
         ValueError
             If a point is NaN or eta is not positive.
+        TypeError
+            If `eta` is no real number, or `x` holds no real numbers.
         """
         z = points("x", x) + 1j * positive("eta", eta)
         return _as_given(-np.asarray(self.stieltjes(z)).imag / np.pi)
@@ -134,6 +136,8 @@ class SpectralModel(abc.ABC):
         ------
         ValueError
             If a point is NaN or eta is not positive.
+        TypeError
+            If `eta` is no real number, or `x` holds no real numbers.
         """
         z = points("x", x) + 1j * positive("eta", eta)
         return _as_given(1 - np.asarray(self.law.log_potential(z)).imag / np.pi)

@@ -197,6 +197,8 @@ class TracyWidom(Law):
         ------
         ValueError
             If k is negative or above 100.
+        TypeError
+            If `k` is no integer.
         """
         order = count("k", k, min_value=0)
         if order > 100:

@@ -238,6 +238,8 @@ class LawTransforms(LawRoutes):
         ------
         ValueError
             If `k` is negative.
+        TypeError
+            If `k` is no integer.
         OverflowError
             If the moment is beyond the range of a float.
 
@@ -265,5 +267,7 @@ class LawTransforms(LawRoutes):
         ------
         ValueError
             If `k` is not positive.
+        TypeError
+            If `k` is no integer.
         """
         return np.array([float(value) for value in self._exact_cumulants(count("k", k))])

@@ -94,6 +94,8 @@ class Wachter(Law):
     ------
     ValueError
         If a parameter is not positive and finite.
+    TypeError
+        If `aspect_ratio` or `other_ratio` is no real number.
 
     See Also
     --------

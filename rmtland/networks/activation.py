@@ -146,6 +146,8 @@ def leaky_relu(negative_slope: float = 0.01) -> Activation:
     ------
     ValueError
         If the slope is not finite.
+    TypeError
+        If `negative_slope` is no real number.
 
     Examples
     --------

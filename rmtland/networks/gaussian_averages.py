@@ -100,6 +100,8 @@ def gaussian_averages(name: str | Activation, *, variance: float = 1.0) -> Gauss
     ------
     ValueError
         For an unknown activation, a negative variance, or a quadrature that does not converge.
+    TypeError
+        If `variance` is no real number.
     """
     f, v = activation(name), nonnegative("variance", variance)
     closed = _CLOSED.get(f.name)

@@ -217,8 +217,8 @@ class LossPoint(LossJacobians):
 
         Raises
         ------
-        ValueError
-            For an unknown kind, or a pattern that fits no block.
+        ValueError, TypeError
+            For an unknown kind, a pattern that fits no block, or `draws` that are no count.
         """
         choice("kind", kind, ("exact", "empirical", "sampled"))
         draws = count("draws", draws)
@@ -344,6 +344,8 @@ class LossPoint(LossJacobians):
         ------
         ValueError
             For an unknown kind, or if an entry overflows.
+        TypeError
+            If `draws` is no integer.
 
         References
         ----------

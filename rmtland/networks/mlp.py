@@ -271,6 +271,8 @@ class MLP:
         ------
         ValueError
             For an unknown scheme, or a scale that is negative.
+        TypeError
+            If `scale` or `bias_scale` is no real number.
         """
         if scheme is None:
             scheme = "unit" if self.parametrisation == "ntk" else "lecun"

@@ -158,6 +158,8 @@ def advise(
     ------
     ValueError
         If there are negative curvatures or none above 0, or arguments do not fit together.
+    TypeError
+        If `steps` is no integer.
     """
     size = count("steps", steps)
     choice("objective", objective, tuple(OBJECTIVES))

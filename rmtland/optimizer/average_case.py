@@ -149,6 +149,8 @@ def average_case_optimal(
     ------
     ValueError
         If there are negative curvatures or none above 0, or a number is out of its range.
+    TypeError
+        If `steps` is no integer.
     ConvergenceError
         If the recurrence loses the polynomial to rounding at an isolated curvature.
     """
@@ -205,6 +207,8 @@ def best_errors(source: Source, steps: int, *, objective: str = "loss") -> Real:
     ------
     ValueError
         As for `start_measure`.
+    TypeError
+        If `steps` is no integer.
     """
     size = count("steps", steps, min_value=0)
     k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]
@@ -252,6 +256,8 @@ def smeared(source: Source, *, degree: int, width: float = 0.05, points: int = 2
     ------
     ValueError
         If the width is not between 0 and 1.
+    TypeError
+        If `width` is no real number, or `points` is no integer.
     """
     part = positive("width", width)
     if part >= 1:

@@ -162,6 +162,8 @@ def design_margin(
     ------
     ValueError
         If a number is out of its range.
+    TypeError
+        If `scales` is no real number, or `dimension` is no integer.
     """
     nonnegative("scales", scales)
     size = count("dimension", dimension, min_value=2)

@@ -98,6 +98,8 @@ def gradient_measure(
     ValueError
         If the gradient is zero or does not fit, or the Hessian has negative curvature along it, so
         that there is no minimum to approach, or `low` is above a Ritz value.
+    TypeError
+        If `low` is no real number, or `steps` is no integer, or `gradient` holds no real numbers.
     """
     matrix = symmetric_operator(operator)
     vector = float_array("gradient", gradient, ndim=1)

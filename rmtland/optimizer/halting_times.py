@@ -170,6 +170,9 @@ def halting_time(
         If the gradient is zero, the Hessian has negative curvature along it, the loss is not the
         one of that gradient and Hessian or not squared, or the fall never comes: the rest of the
         residual is outside the range of the Jacobian.
+    TypeError
+        If `fraction` or `tolerance` is no real number, or `max_products` or `max_steps` is no
+        integer, or `gradient` holds no real numbers.
     ConvergenceError
         If the products or the steps do not suffice.
     """

@@ -98,6 +98,8 @@ class Method(abc.ABC):
         ------
         ValueError
             If the number of steps is negative.
+        TypeError
+            If `steps` is no integer.
         """
         return self._sequence(count("steps", steps, min_value=0))
 
@@ -129,6 +131,8 @@ class GradientDescent(Method):
     ------
     ValueError
         If the step is not positive.
+    TypeError
+        If `step` is no real number.
     """
 
     step: float
@@ -182,6 +186,8 @@ class HeavyBall(Method):
     ------
     ValueError
         If one is out of its range.
+    TypeError
+        If `step` is no real number.
 
     References
     ----------
@@ -249,6 +255,8 @@ class Nesterov(Method):
     ------
     ValueError
         If one is out of its range.
+    TypeError
+        If `step` is no real number.
 
     References
     ----------

@@ -146,6 +146,8 @@ class DiagonalPreconditioner(_Rooted):
     ------
     ValueError
         If one is not positive and finite.
+    TypeError
+        If `values` holds no real numbers.
     """
 
     values: Real = field(repr=False)
@@ -385,6 +387,8 @@ def preconditioned_law(
     ------
     ValueError
         If scales are not positive, or the power is not one of these.
+    TypeError
+        If `damping` or `power` is no real number.
 
     References
     ----------

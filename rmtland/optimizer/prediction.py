@@ -66,6 +66,8 @@ class GradientNoise:
     ------
     ValueError
         If one is out of its range.
+    TypeError
+        If `level` is no real number.
     """
 
     level: float
@@ -133,6 +135,8 @@ class Prediction:
         ------
         ValueError
             If the prediction was made without draws, or the share is out of range.
+        TypeError
+            If `confidence` is no real number.
         """
         if self.draws is None:
             raise ValueError("a band needs draws: predict(..., dimension=) or drawn_start=True")
@@ -160,6 +164,8 @@ class Prediction:
         ------
         ValueError
             If the target is not between 0 and 1.
+        TypeError
+            If `target` is no real number.
         """
         if not 0 < positive("target", target) < 1:
             raise ValueError(f"target must be between 0 and 1; got {target}")
@@ -217,6 +223,8 @@ def predict(
     ------
     ValueError
         If there are negative curvatures or none above 0, or arguments do not fit together.
+    TypeError
+        If `beta` is a truth value, or `steps` is no integer.
     """
     size = count("steps", steps, min_value=0)
     k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]

@@ -66,6 +66,8 @@ def largest_stable_step(source: Source, *, momentum: float = 0.0) -> float:
     ------
     ValueError
         As for `start_measure`, or if the momentum is not in [0, 1).
+    TypeError
+        If `momentum` is no real number.
     """
     if not 0 <= nonnegative("momentum", momentum) < 1:
         raise ValueError(f"momentum must be below 1; got {momentum}")
@@ -172,6 +174,8 @@ def compatibility(method: Method, source: Source, steps: int, *, objective: str 
     ------
     ValueError
         As for `start_measure`.
+    TypeError
+        If `steps` is no integer.
     """
     size = count("steps", steps)
     best = float(best_errors(source, size, objective=objective)[-1])

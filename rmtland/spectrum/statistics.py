@@ -369,6 +369,8 @@ class SpectralStatistics:
         ------
         ValueError
             If `k` is negative.
+        TypeError
+            If `k` is no integer.
         """
         nodes, weights = self.measure
         return float(np.sum(weights * nodes ** count("k", k, min_value=0)))
@@ -390,6 +392,8 @@ class SpectralStatistics:
         ------
         ValueError
             If `k` is negative.
+        TypeError
+            If `k` is no integer.
         """
         powers = self.nodes ** count("k", k, min_value=0)
         return _standard_error((self._weights * powers).sum(axis=1))

@@ -58,6 +58,8 @@ def verify(
         If Hypothesis is not installed; the message gives the command.
     ValueError
         If a number is not positive, or a statement for another process is not of the ledger.
+    TypeError
+        If `examples`, `seed` or `workers` is no integer.
     """
     from rmtland.adapters.optional import optional
 

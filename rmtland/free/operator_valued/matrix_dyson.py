@@ -99,6 +99,8 @@ class MatrixDyson(ResolventEquation):
     ValueError
         If a shape does not fit, a matrix is not Hermitian, P or a weight is not positive, or S
         is not symmetric in the weighted trace.
+    TypeError
+        If `weights` holds no real numbers.
 
     See Also
     --------

@@ -102,6 +102,8 @@ class Circular:
     ------
     ValueError
         If the variance is not positive.
+    TypeError
+        If `variance` is no real number.
     """
 
     variance: float = 1.0

@@ -168,6 +168,8 @@ def align(
     ------
     ValueError
         For networks of different sizes, or no groups.
+    TypeError
+        If `max_sweeps` or `restarts` is no integer, or `first` or `second` holds no real numbers.
     """
     fixed, moving = float_array("first", first, ndim=1), float_array("second", second, ndim=1)
     if fixed.shape != moving.shape:

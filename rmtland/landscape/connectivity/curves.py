@@ -51,6 +51,8 @@ class Curve(ABC):
     ------
     ValueError
         For fewer than two.
+    TypeError
+        If `nodes` holds no real numbers.
     """
 
     def __init__(self, nodes: ArrayLike) -> None:
@@ -120,6 +122,8 @@ class Curve(ABC):
         ------
         ValueError
             For a t outside the curve.
+        TypeError
+            If `t` holds no real numbers.
         """
         places = points("t", t)
         if places.size and (places.min() < 0.0 or places.max() > 1.0):

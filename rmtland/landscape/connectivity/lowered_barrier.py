@@ -98,6 +98,8 @@ def lower_barrier(
     ------
     ValueError
         For networks of another size than the surface, no groups, or losses that overflow.
+    TypeError
+        If `trials` or `points` is no integer, or `first` or `second` holds no real numbers.
     """
     fixed, here = float_array("first", first, ndim=1), float_array("second", second, ndim=1)
     for name, one in (("first", fixed), ("second", here)):

@@ -160,6 +160,9 @@ def relaxed_path(
     ------
     ValueError
         For fewer than three images, images that coincide, or a loss that overflows at the start.
+    TypeError
+        If `step_size` or `spring` is no real number, or `steps` is no integer, or `images` holds no
+        real numbers.
     """
     choice("method", method, METHODS)
     here = float_array("images", images, ndim=2).copy()
@@ -314,6 +317,9 @@ def saddle_near(
         If the gradient did not fall to the tolerance.
     ValueError
         For a point of another size, or a surface without curvature there.
+    TypeError
+        If `tolerance` is no real number, or `max_steps` is no integer, or `theta` holds no real
+        numbers.
     """
     here = float_array("theta", theta, ndim=1).copy()
     if here.shape != (surface.size,):

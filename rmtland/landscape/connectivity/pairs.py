@@ -178,6 +178,8 @@ def connect(
     ValueError
         For an unknown curve, ends of another size or that are the same, groups whose permutation
         changes the loss, or exchanges of units without groups.
+    TypeError
+        If `images` or `swap_trials` is no integer, or a parameter holds no real numbers.
     """
     unknown = sorted(set(curves) - {"bezier", "polygon", "string"})
     if unknown:

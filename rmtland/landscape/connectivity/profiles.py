@@ -126,6 +126,8 @@ def profile(
     ------
     ValueError
         If the loss overflows on the way, or the curve is of another size.
+    TypeError
+        If `points` or `index_points` is no integer.
     """
     number = count("points", points, min_value=2)
     if curve.nodes.shape[1] != surface.size:

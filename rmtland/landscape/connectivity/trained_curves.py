@@ -91,6 +91,8 @@ def trained_curve(
     ------
     ValueError
         For a curve without inner control points, or numbers that are not positive.
+    TypeError
+        If `step_size` is no real number, or `steps` or `strata` is no integer.
     """
     if len(start.nodes) < 3:
         raise ValueError("there is nothing to train: the curve has no inner control point")

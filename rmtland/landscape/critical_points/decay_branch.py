@@ -122,6 +122,8 @@ def follow_weight_decay(
     ------
     ValueError
         If the weight decay is not above `lowest`, or the point is not near a critical one.
+    TypeError
+        If `step` or `lowest` is no real number.
     """
     branch = _Branch(point, groups)
     positive("step", step)

@@ -231,6 +231,8 @@ def depth_scan(
     ------
     ValueError
         If a parameter is out of its range, or a Jacobian has fewer than two positive values.
+    TypeError
+        If `draws`, `depths` or `outputs` is no integer.
     """
     many = sorted({count("depths", depth) for depth in depths})
     if not many:

@@ -212,6 +212,8 @@ class JacobianLaw:
         ------
         ValueError
             For a size below 1.
+        TypeError
+            If `size` is no integer.
         """
         level = 0.5 / count("size", size)
         low, high = self.log_quantile([self.null_share + level, 1.0 - level])

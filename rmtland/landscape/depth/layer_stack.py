@@ -90,6 +90,8 @@ class LayerStack:
     ------
     ValueError
         If a parameter is out of its range.
+    TypeError
+        If a parameter is no real number, or `width` or `depth` is no integer.
     """
 
     width: int
@@ -133,6 +135,8 @@ class LayerStack:
         ------
         ValueError
             For residual networks with orthogonal weights, whose layers are not treated.
+        TypeError
+            If `mean_square` is no real number.
         """
         if self.kind == "residual" and self.weights == "orthogonal":
             raise ValueError("the law of residual networks needs Gaussian weights")

@@ -185,6 +185,8 @@ def merge_tree(values: ArrayLike, neighbours: str = "full") -> MergeTree:
     ------
     ValueError
         For no numbers, NaN or infinity, or an unknown kind of neighbours.
+    TypeError
+        If `values` holds no real numbers.
     """
     choice("neighbours", neighbours, NEIGHBOURS)
     array = points("values", values)

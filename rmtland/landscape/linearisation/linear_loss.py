@@ -237,6 +237,8 @@ class LinearisedLoss:
         ------
         ValueError
             For a step of another size.
+        TypeError
+            If `step` holds no real numbers.
         """
         along = float_array("step", step, ndim=1)
         if along.size != self.parameter_count:
@@ -316,6 +318,8 @@ class LinearisedLoss:
         ------
         ValueError
             If the step size is not positive, or the Jacobian is zero.
+        TypeError
+            If `step_size` is no real number.
         """
         kept = self.spectrum.nonzero[0]
         eta = self.default_step_size if step_size is None else step_size

@@ -72,6 +72,9 @@ class SpectralDescent:
     ------
     ValueError
         If an eigenvalue or the step size is not positive, or shapes differ.
+    TypeError
+        If `unreachable` or `step_size` is no real number, or `samples` is no integer, or
+        `eigenvalues` or `coefficients` holds no real numbers.
     """
 
     eigenvalues: Real
@@ -269,6 +272,8 @@ class SpectralDescent:
         ValueError
             If the descent is unstable, or the fraction is not reached: what it ends at is in the
             message.
+        TypeError
+            If `fraction` is no real number.
         """
         share = finite("fraction", fraction)
         if not 0.0 < share <= 1.0:

@@ -158,6 +158,8 @@ def compare_descent(
     ValueError
         For another loss, a step that is not stable, more than `max_steps` steps, or a network whose
         loss grows a hundredfold on the way.
+    TypeError
+        If `output_scale` or `relative_step` is no real number, or `steps` is no integer.
     """
     start = net.at(theta, x, y)
     scale = 1.0 if output_scale is None else positive("output_scale", output_scale)

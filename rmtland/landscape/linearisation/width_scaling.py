@@ -157,6 +157,8 @@ def width_scaling(
     ------
     ValueError
         If there is no hidden layer, fewer than two widths, or a step that is not stable.
+    TypeError
+        If `seeds` or a width is no integer.
     """
     if net.depth < 2:
         raise ValueError(f"{net} has no hidden layer whose width could change")
@@ -243,6 +245,8 @@ def output_scaling(
     ValueError
         If there are fewer than two scales, or the loss of a network grows: take a smaller `step`
         where alpha is small.
+    TypeError
+        If a scale is no real number, or `seeds` is no integer.
     """
     sizes = sorted({positive("scales", scale) for scale in scales})
     if len(sizes) < 2:

@@ -268,6 +268,8 @@ def polish(point: LossPoint, *, max_steps: int = 50, throw: bool = True) -> Mini
     ------
     ValueError
         For another loss, a weight decay, or a Jacobian of more than 2^27 entries.
+    TypeError
+        If `max_steps` is no integer.
     ConvergenceError
         If the residual stays above 1e-10 of the targets: the network cannot fit the data, or the
         point is too far from where it does.
@@ -338,6 +340,8 @@ def interpolate(
     ------
     ValueError
         For another loss, or a weight decay.
+    TypeError
+        If `energy` is no real number, or `max_steps` is no integer.
     ConvergenceError
         If the network does not come to zero loss.
     KeyboardInterrupt

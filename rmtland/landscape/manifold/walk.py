@@ -148,6 +148,8 @@ def walk_along(
     ------
     ValueError
         If the start is not at zero loss, its rank not full, or the manifold a point.
+    TypeError
+        If `step` is no real number, or `steps` is no integer.
     """
     choice("direction", direction, DIRECTIONS)
     if not start.is_regular:

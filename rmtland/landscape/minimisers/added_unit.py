@@ -207,6 +207,8 @@ def measure_added_unit(
     ValueError
         If shapes do not fit, or a network has as many parameters as residuals, the unit that is
         added counted.
+    TypeError
+        If `starts` is no integer.
     """
     inputs, targets = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     rng, count_ = random_generator(rng), count("starts", starts)

@@ -110,6 +110,8 @@ def minimise_batch(
     ------
     ValueError
         If the starts are not finite, or the function is not finite there.
+    TypeError
+        If `gradient` or `gain` is no real number, or `steps` or `memory` is no integer.
     """
     steps, memory = count("steps", steps), count("memory", memory)
     gradient, gain = nonnegative("gradient", gradient), nonnegative("gain", gain)

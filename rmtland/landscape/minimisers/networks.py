@@ -90,6 +90,8 @@ def minimised_networks(
     ------
     ValueError
         If shapes do not fit, or data are not finite.
+    TypeError
+        If `hidden` is no integer.
     """
     inputs, targets = _checked(x, y)
     start = random_weights(

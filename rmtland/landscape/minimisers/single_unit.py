@@ -130,6 +130,8 @@ def unit_slopes(
     ------
     ValueError
         If shapes do not fit or the targets have no variance.
+    TypeError
+        If `scale` is no real number, or `starts` is no integer.
     """
     inputs, targets = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if inputs.ndim != 2 or targets.ndim != 2 or inputs.shape[1] != targets.shape[1]:

@@ -139,6 +139,8 @@ def simulate_escape(
     ------
     ValueError
         For fewer than 20 chains, or options out of range.
+    TypeError
+        If `steps` is no integer.
     ArithmeticError
         If a chain runs off to infinity: the step size is too large.
     """

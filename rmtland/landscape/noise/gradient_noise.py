@@ -96,6 +96,8 @@ def noise_factor(samples: int, batch_size: int, sampling: str) -> float:
     ------
     ValueError
         If B is larger than m without replacement, or does not divide m with reshuffling.
+    TypeError
+        If `samples` or `batch_size` is no integer.
     """
     m, b = count("samples", samples), count("batch_size", batch_size)
     if choice("sampling", sampling, SAMPLINGS) == "with":
@@ -271,6 +273,8 @@ class GradientNoise:
         ------
         ValueError
             If the shape is wrong, or Sigma or H is zero.
+        TypeError
+            If `hessian` holds no real numbers.
         """
         H = float_array("hessian", hessian, ndim=2)
         if H.shape != self.covariance.shape:

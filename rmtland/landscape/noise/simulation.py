@@ -112,6 +112,8 @@ def chain_gradients(net: MLP, thetas: Real, x: Real, y: Real) -> Real:
     ------
     ValueError
         For other shapes, numbers that are not finite, or gradients that overflow.
+    TypeError
+        If a parameter holds no real numbers.
     """
     chains = parameter_rows(thetas, net.parameter_count)
     inputs, targets = (float_array(name, one, ndim=3) for name, one in (("x", x), ("y", y)))
@@ -214,6 +216,8 @@ def simulate_sgd(
     ------
     ValueError
         For fewer than 20 chains, or options out of range.
+    TypeError
+        If `steps` or `burn_in` is no integer.
     ArithmeticError
         If a chain runs off to infinity: the step size is too large.
     """

@@ -417,6 +417,8 @@ class NoisyDescent:
         ------
         ValueError
             With reshuffling.
+        TypeError
+            If `distance` is no real number.
         """
         if self.sampling == "reshuffling":
             raise ValueError(

@@ -145,6 +145,8 @@ class StreamedNoise(LinearOperator):  # type: ignore[misc]
         ------
         ValueError
             If the noise or the Hessian is zero.
+        TypeError
+            If `probes` is no integer.
         """
         many = count("probes", probes, min_value=2)
         hessian, generator = self.second.with_part("total"), random_generator(rng)

@@ -64,6 +64,8 @@ def adaptive_scales(surface: LossSurface, theta: Real, *, by: str = "element") -
     ------
     ValueError
         For an unknown rule, or parameters of another shape.
+    TypeError
+        If `theta` holds no real numbers.
     """
     choice("by", by, ("element", "filter"))
     center = float_array("theta", theta, ndim=1)
@@ -95,6 +97,8 @@ class ScaledSurface(LossSurface):
     ------
     ValueError
         For other shapes, or a negative scale.
+    TypeError
+        If `center` or `scales` holds no real numbers.
     """
 
     def __init__(self, inner: LossSurface, center: Real, scales: Real) -> None:

@@ -158,6 +158,9 @@ def ball_sharpness(
     ValueError
         For a radius that is not positive, parameters of another shape, or a loss (or the square of
         its gradient) that overflows at the centre or on the sphere.
+    TypeError
+        If `rho` is no real number, or `restarts`, `steps` or `eigenvectors` is no integer, or
+        `theta` holds no real numbers.
     """
     radius, center = positive("rho", rho), float_array("theta", theta, ndim=1)
     restarts = count("restarts", restarts, min_value=0)

@@ -158,6 +158,9 @@ def curvature(
     ------
     ValueError
         For a tolerance outside [0, 1), a damping that is not positive, or a Hessian that is zero.
+    TypeError
+        If `tolerance` or `damping` is no real number, or `probes` or `steps` is no integer, or
+        `theta` holds no real numbers.
     """
     tolerance = nonnegative("tolerance", tolerance)
     if tolerance >= 1.0:

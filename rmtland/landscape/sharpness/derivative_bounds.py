@@ -174,6 +174,8 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
         For an activation or a loss whose derivatives are not bounded, or not known (a ValueError).
     ValueError
         For a negative radius.
+    TypeError
+        If `radius` or `scale` is no real number.
     """
     r, s = nonnegative("radius", radius), nonnegative("scale", scale)
     f = activation(point.net.activation)

@@ -87,6 +87,8 @@ def generic_ranks(widths: Sequence[int], *, input_rank: int | None = None) -> Li
     ------
     ValueError
         For fewer than two widths, or a rank above n_0.
+    TypeError
+        If a width or `input_rank` is no integer, or `widths` is no sequence.
     """
     sizes = [count(f"widths[{i}]", width) for i, width in enumerate(entries("widths", widths))]
     if len(sizes) < 2:

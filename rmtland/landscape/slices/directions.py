@@ -193,6 +193,8 @@ def random_directions(
     ValueError
         If one is zero, as where all weights are, or orthogonal ones are more than parameters that
         move.
+    TypeError
+        If `d` is no integer.
     """
     generator = random_generator(rng)
     number = count("d", d)
@@ -248,6 +250,8 @@ def eigenvector_directions(
     ------
     ValueError
         For an unknown choice, or more than parameters.
+    TypeError
+        If `d` is no integer.
     """
     choice("which", which, ("both", "largest", "smallest"))
     number = count("d", d)

@@ -161,6 +161,8 @@ def line_slice(
     ValueError
         For a range that is empty, a direction of zeros, vectors of another shape, or a loss that
         overflows.
+    TypeError
+        If `direction` holds no real numbers.
     """
     if isinstance(direction, Directions):
         rows, label = direction.rows, direction.labels[0]
@@ -213,6 +215,8 @@ def plane_slice(
     ValueError
         For a range that is empty, directions that are parallel, vectors of another shape, or a loss
         that overflows.
+    TypeError
+        If `directions` holds no real numbers.
     """
     if isinstance(directions, Directions):
         rows, labels = directions.rows, directions.labels

@@ -108,6 +108,8 @@ def trajectory_plane(thetas: Real, d: int = 2, *, center: str = "last") -> Traje
     ------
     ValueError
         If the iterates span fewer directions.
+    TypeError
+        If `d` is no integer, or `thetas` holds no real numbers.
     """
     choice("center", center, ("last", "mean"))
     number = count("d", d)
@@ -157,6 +159,8 @@ def record_trajectory(
     ------
     ValueError
         For a number below 1.
+    TypeError
+        If `every` is no integer.
     """
     step = count("every", every)
     iterates: list[Real] = []

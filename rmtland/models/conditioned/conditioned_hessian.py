@@ -304,6 +304,8 @@ class ConditionedHessian(HessianParts):
         ------
         ValueError
             If n is another number: the network is given.
+        TypeError
+            If `runs` is no integer.
         MemoryError
             If a matrix would not fit into memory.
         """
@@ -335,6 +337,8 @@ class ConditionedHessian(HessianParts):
         ------
         ValueError
             If there are more steps than eigenvalues, or n is another number than theirs.
+        TypeError
+            If `steps` or `runs` is no integer.
         """
         self._check_size(n)
         steps = count("steps", steps)

@@ -117,6 +117,8 @@ class CriticalPointHessian(HessianParts):
     ------
     ValueError
         If a parameter is out of its range. When drawn, if the Jacobian leaves no residuals free.
+    TypeError
+        If a parameter is no real number, or a size no integer.
 
     See Also
     --------
@@ -242,6 +244,8 @@ class CriticalPointHessian(HessianParts):
         ------
         ValueError
             If n is another number, or the Jacobian leaves no residuals free.
+        TypeError
+            If `runs` is no integer.
         MemoryError
             If a matrix would not fit into memory.
         """
@@ -324,6 +328,8 @@ class CriticalPointHessian(HessianParts):
         ValueError
             If an energy is out of its range, they have another shape, or the Jacobian leaves no
             residuals free.
+        TypeError
+            If `energies` holds no real numbers.
         """
         grid = np.atleast_1d(points("energies", energies))
         if grid.ndim > 1:

@@ -121,6 +121,8 @@ class ConjugateKernel(WideNetwork, SampledModel):
         If a parameter is out of its range, or the input law has another mean or mass below 0. If
         units differ, as with biases or where E f(z) is other than 0 in a layer before the last:
         with an input law.
+    TypeError
+        If `bias_variance` is no real number.
 
     See Also
     --------
@@ -345,6 +347,8 @@ class ConjugateKernel(WideNetwork, SampledModel):
         ------
         ValueError
             If there is no such layer.
+        TypeError
+            If `number` is no integer.
         """
         if count("number", number) > len(self.hidden):
             raise ValueError(f"there are {len(self.hidden)} hidden layers; got {number}")

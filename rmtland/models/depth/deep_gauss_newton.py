@@ -70,6 +70,8 @@ class DeepGaussNewton(SampledModel):
     ValueError
         If a parameter is out of its range, there are no more parameters than outputs of all
         samples, or f has E f(z) other than 0 in a layer before the last.
+    TypeError
+        If `samples` or a width is no integer, or `widths` is no sequence.
 
     See Also
     --------

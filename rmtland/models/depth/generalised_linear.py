@@ -119,6 +119,8 @@ class GeneralisedLinearHessian(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+    TypeError
+        If `cosine` or another parameter is no real number.
 
     See Also
     --------

@@ -84,6 +84,8 @@ class InputOutputJacobian(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+    TypeError
+        If `weight_variance` or `bias_variance` is no real number, or `depth` is no integer.
     ConvergenceError
         If the preactivations do not settle at a variance.
 

@@ -78,6 +78,8 @@ class LinearJacobian(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+    TypeError
+        If `weight_variance` or a width is no real number, or `widths` is no sequence.
 
     See Also
     --------

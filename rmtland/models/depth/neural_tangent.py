@@ -80,6 +80,8 @@ class NeuralTangentKernel(WideNetwork, SampledModel):
     ------
     ValueError
         If a parameter is out of its range, or f has E f(z) other than 0 in a layer before the last.
+    TypeError
+        If `outputs` is no integer.
 
     See Also
     --------

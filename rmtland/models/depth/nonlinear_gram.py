@@ -74,6 +74,8 @@ class NonlinearGram(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+    TypeError
+        If a parameter is no real number.
 
     See Also
     --------

@@ -184,6 +184,8 @@ def normalised_activation(name: str | Activation, *, variance: float = 1.0) -> A
     ------
     ValueError
         If f is constant, or its averages do not converge.
+    TypeError
+        If `variance` is no real number.
     """
     f, v = activation(name), positive("variance", variance)
     mean = gaussian_mean(f, v)

@@ -82,6 +82,8 @@ class SoftmaxHessian(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+    TypeError
+        If `logit_std` or another parameter is no real number, or `classes` is no integer.
 
     See Also
     --------

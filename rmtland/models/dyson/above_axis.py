@@ -187,6 +187,8 @@ class AboveAxis(SpectralModel):
         ------
         ValueError
             If a point is NaN or eta is not positive.
+        TypeError
+            If `eta` is no real number, or `x` holds no real numbers.
         ConvergenceError
             If a point is not solved.
         """
@@ -228,6 +230,8 @@ class AboveAxis(SpectralModel):
         ------
         ValueError
             If a point is NaN or eta is not positive.
+        TypeError
+            If `eta` is no real number, or `x` holds no real numbers.
         ConvergenceError
             If a point is not solved.
         """

@@ -171,6 +171,8 @@ class BlockResolvent(AboveAxis):
         ------
         ValueError
             If a point is not in the open upper half-plane.
+        TypeError
+            If `tolerance` is no real number.
         ConvergenceError
             If a point is not solved and `throw` is true.
         MemoryError
@@ -295,6 +297,8 @@ class BlockResolvent(AboveAxis):
             If a point is not solved.
         ValueError
             If `tolerance` is not positive and finite.
+        TypeError
+            If `tolerance` is no real number.
         """
         flat, shape = above_axis(z)
         tolerance = positive("tolerance", tolerance)

@@ -164,6 +164,9 @@ class DysonHessian(HessianParts, BlockResolvent):
     ------
     ValueError
         If shapes do not fit, or a number is out of range.
+    TypeError
+        If `epsilon` is no real number, or `outputs` is no integer, or a parameter holds no real
+        numbers.
 
     See Also
     --------

@@ -64,6 +64,9 @@ class LinearDataLaw(Law):
     ------
     ValueError
         If shapes do not fit, the samples are all zero, or a number is out of range.
+    TypeError
+        If `second_variance` is no real number, or `outputs` is no integer, or `first_layer` or `x`
+        holds no real numbers.
     """
 
     first_layer: Real

@@ -106,6 +106,8 @@ class LinearHessian(LinearNetwork, HessianParts):
     ------
     ValueError
         If a parameter is out of its range or not finite.
+    TypeError
+        If `epsilon` is no real number.
 
     See Also
     --------

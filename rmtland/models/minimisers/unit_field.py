@@ -103,6 +103,8 @@ class UnitField:
     ------
     ValueError
         If a number is not positive.
+    TypeError
+        If `inputs` or `outputs` is no real number.
     """
 
     activation: str

@@ -74,6 +74,8 @@ class UnitKernel:
     ------
     ValueError
         For an unknown activation or a length that is not positive.
+    TypeError
+        If `radius` is no real number.
     """
 
     activation: str

@@ -71,6 +71,8 @@ class HessianModel(Ensemble):
     ------
     ValueError
         If a parameter is out of its range or not finite.
+    TypeError
+        If `phi`, `epsilon` or `sigma` is no real number.
     """
 
     phi: float

@@ -99,6 +99,8 @@ class PopulationHessian(PopulationNetwork, HessianParts):
     ------
     ValueError
         If a parameter is out of its range.
+    TypeError
+        If `epsilon` is no real number.
 
     See Also
     --------

@@ -124,6 +124,8 @@ class TwoLegHessian(PopulationNetwork, TwoLegResolvent):
     ValueError
         If a parameter is out of its range; for epsilon = 0 take `PopulationHessian`. When solved,
         if whole numbers of so few units cannot have the ratios, or the data variance, to 20 %.
+    TypeError
+        If `epsilon` is no real number, or `nodes` or another parameter is no integer.
 
     See Also
     --------

@@ -62,6 +62,8 @@ class Dataset:
     ------
     ValueError
         If x or y is empty, not two-dimensional or not finite, or if their lengths differ.
+    TypeError
+        If a parameter holds no real numbers.
     """
 
     x: Real
@@ -131,6 +133,8 @@ class Dataset:
         ------
         ValueError
             If there are not so many.
+        TypeError
+            If `samples` is no integer.
         """
         samples = count("samples", samples)
         if samples > len(self):

@@ -187,6 +187,9 @@ def train(
     ValueError
         For bad data or targets, if the loss overflows on the way, or for a checkpoint of another
         run.
+    TypeError
+        If `energy` or `gradient_norm` is no real number, or `max_steps` or `checkpoint_every` is no
+        integer.
     """
     energy = None if energy is None else nonnegative("energy", energy)
     gradient_norm = None if gradient_norm is None else nonnegative("gradient_norm", gradient_norm)

@@ -144,6 +144,8 @@ def prove(
         If python-flint is not installed.
     ValueError
         If `theta` is not a point of the network, or the radius not positive.
+    TypeError
+        If `radius` is no real number, or `theta` holds no real numbers.
     """
     theta = float_array("theta", theta, ndim=1).copy()
     if theta.size != problem.net.parameter_count:
