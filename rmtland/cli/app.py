@@ -7,6 +7,8 @@ own, the traceback from that function on), 130 interrupted.
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 
 import typer
@@ -75,6 +77,7 @@ def rmtland(
 
 def main() -> None:
     """Run the command line; errors of the user end in one line and exit code 2."""
+    _write_in_any_encoding()
     try:
         with no_interrupt_lost():
             code = app(standalone_mode=False)
@@ -98,6 +101,27 @@ def main() -> None:
     if code == 130:  # some versions of the parser turn an interrupt into this code
         _fail(_INTERRUPTED, 130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _write_in_any_encoding() -> None:
+    """Escape the characters that a terminal does not have: results are not lost to its encoding."""
+    codecs.register_error("rmtland.cli", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="rmtland.cli")
+
+
+def _escaped(error: UnicodeError) -> tuple[bytes, int]:
+    """Return bytes of file names as they are, and other characters as in a Python string."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    pieces = [
+        bytes([ord(one) - 0xDC00])
+        if 0xDC80 <= ord(one) <= 0xDCFF
+        else one.encode("ascii", "backslashreplace")
+        for one in error.object[error.start : error.end]
+    ]
+    return b"".join(pieces), error.end
 
 
 def _fail(message: str, code: int) -> None:

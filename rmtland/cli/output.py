@@ -222,6 +222,8 @@ def write_json(values: Mapping[str, object], target: str) -> None:
     """
     text = _json_text(values)
     if target == "-":
+        if sys.stdout is None:
+            raise ValueError("standard output is closed: name a file after --json")
         sys.stdout.write(text)
         sys.stdout.flush()
         return

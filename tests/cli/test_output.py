@@ -1,13 +1,17 @@
 """Tables, figures, JSON and files of the commands."""
 
+import io
 import json
 import math
+import os
+import sys
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from rmtland.cli.app import main
 from rmtland.cli.options import FORMATS
 from rmtland.cli.output import Output, write_figure, write_json
 
@@ -87,3 +91,32 @@ def test_beside_json_nothing_else_is_on_standard_output(tmp_path, capsys):
             assert found == {"x": 1}
             assert err.startswith("wrote ")
             assert "for people" not in err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_nothing_is_lost_to_the_encoding_of_a_terminal(tmp_path, monkeypatch, encoding):
+    """A terminal without Greek letters ended the command; a name of no encoding is told too."""
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"caf\xe9\xff.json")
+    words = ["statements", "--text", "power of the energy", "--json", name]
+    monkeypatch.setattr(sys, "argv", ["rmtland", *words])
+    monkeypatch.setenv("COLUMNS", "300")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    stream.flush()
+    printed = stream.buffer.getvalue()
+    epsilon = "ε".encode(encoding, "backslashreplace")
+    assert epsilon in printed
+    assert json.loads((tmp_path / name).read_text("utf-8"))
+
+
+def test_json_on_a_standard_output_that_is_closed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["rmtland", "statements", "--json", "-"])
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "standard output is closed: name a file after --json" in capsys.readouterr().err
