@@ -143,6 +143,10 @@ def _real(values: NumpyArray, name: str) -> NumpyArray:
         values = values.real
     if values.dtype.kind == "f" and (count := int(np.isnan(values).sum())):
         raise ValueError(f"{name} holds {count} NaN of {values.size} values; remove them first")
+    if values.dtype.kind == "f" and (count := int(np.isinf(values).sum())):
+        raise ValueError(
+            f"{name} holds {count} infinite of {values.size} values; remove them first"
+        )
     if values.ndim > 2:
         raise ValueError(
             f"{name} holds an array of shape {values.shape}; give all eigenvalues on one axis, or "
@@ -155,7 +159,7 @@ def _real(values: NumpyArray, name: str) -> NumpyArray:
             "numpy.linalg.eigvalsh of it first"
         )
     if values.dtype.kind == "f":
-        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        largest = float(np.abs(values).max(initial=0.0))
         if largest and not _SIZES[0] < largest < _SIZES[1]:
             raise ValueError(
                 f"the eigenvalues of {name} are of the size {largest:.3g}; multiply them by a "

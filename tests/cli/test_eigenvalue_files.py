@@ -71,6 +71,7 @@ def test_text(content, tmp_path, monkeypatch):
         ("100,200,300,400,500", "number 100200300400500 or the eigenvalues 100, 200, 300, 400"),
         ("1\nnan\n3", r"values.csv holds 1 NaN of 3 values"),
         ("nan\n1\n3", r"values.csv holds 1 NaN of 3 values"),
+        ("1\n-inf\n3", r"values.csv holds 1 infinite of 3 values; remove them first"),
     ],
 )
 def test_text_that_is_no_list_of_eigenvalues(content, words, tmp_path):

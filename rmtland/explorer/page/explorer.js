@@ -212,7 +212,7 @@ async function drop(chosen) {
     }
     read = await ask("eigenvalues?" + new URLSearchParams({ name: chosen.name }),
       { method: "POST", body: chosen });
-    words = `${read.count} eigenvalues of ${read.name}`;
+    words = `${read.count} ${read.count === 1 ? "eigenvalue" : "eigenvalues"} of ${read.name}`;
   } catch (error) {
     words = "Not read: " + error.message;
   }
