@@ -361,7 +361,8 @@ def _try_products(operator: TorchOperator, first: Batch, method: str | None) -> 
             ):  # a kink there, or on the way of one vector, is no fault
                 failures.append(
                     f"{route}: products differ from differences of gradients by {far:.2g} of "
-                    "their size, as where a function hides its second derivative"
+                    "their size, as where a function hides its second derivative, or the model or "
+                    "the loss computes in half precision (two or three digits: use .float() there)"
                 )
                 continue
             operator.method = route

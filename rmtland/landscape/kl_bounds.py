@@ -162,7 +162,7 @@ def catoni(
     q, n = _share("error", error), count("samples", samples)
     if not len(grid) or not min(positive("grid", C) for C in grid) > 0.0:
         raise ValueError("grid must hold at least one C")
-    cost = (nonnegative("kl", kl) + math.log(len(grid) / chance_of_failure(delta))) / n
+    cost = (nonnegative("kl", kl) + math.log(len(grid)) - math.log(chance_of_failure(delta))) / n
     return min(1.0, *(-math.expm1(-C * q - cost) / -math.expm1(-C) for C in grid))
 
 
@@ -197,7 +197,7 @@ def printed_bound(error: float, rho: float, parameters: int, samples: int, delta
     """
     p, n = count("parameters", parameters), count("samples", samples)
     radius = nonnegative("rho", rho)
-    inside = 2.0 * radius * radius + math.log(2.0 * p / chance_of_failure(delta))
+    inside = 2.0 * radius * radius + math.log(2.0 * p) - math.log(chance_of_failure(delta))
     return _share("error", error) + math.sqrt(inside / n)
 
 
@@ -211,7 +211,7 @@ def _kl(q: float, p: float) -> float:
 
 
 def _complexity(kl: float, n: int, delta: float) -> float:
-    return nonnegative("kl", kl) + math.log(2.0 * math.sqrt(n) / chance_of_failure(delta))
+    return nonnegative("kl", kl) + math.log(2.0 * math.sqrt(n)) - math.log(chance_of_failure(delta))
 
 
 def _share(name: str, value: float) -> float:

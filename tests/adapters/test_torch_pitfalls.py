@@ -287,6 +287,15 @@ def test_models_in_half_precision_are_computed_in_single(half):
     assert abs(operator @ v - expected).max() < 1e-6 * abs(expected).max()
 
 
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_half_precision_inside_a_loss_is_named(half):
+    def rounded(outputs, targets):
+        return F.mse_loss(outputs.to(half), targets.to(half))
+
+    with pytest.raises(ValueError, match=r"the loss computes in half precision .* use \.float\(\)"):
+        from_torch(model().float(), rounded, (X.float(), Y.float()))
+
+
 def test_the_default_device_is_not_asked():
     """Trial vectors and NumPy data went to the default device, and calls ended in its errors."""
     torch.manual_seed(0)

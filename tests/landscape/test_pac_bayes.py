@@ -37,6 +37,8 @@ def test_bounds_are_above_the_error_and_in_order(error, kl, n, delta):
     assert min(values) >= error
     assert values[0] <= values[2] + 1e-12
     assert max(values[:2]) <= 1
+    least = [bound(error, kl, n, 5e-324) for bound in (seeger, catoni, mcallester)]
+    assert all(one <= other < np.inf for one, other in zip(values, least, strict=True))
     looser = [bound(error, kl + 1, n, delta) for bound in (seeger, catoni, mcallester)]
     assert all(a <= b for a, b in zip(values, looser, strict=True))
 
