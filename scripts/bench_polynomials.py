@@ -1,7 +1,7 @@
 """CPU time of laws of polynomials: the law itself, and 200 values of density and distribution.
 
-With `--base` the same is timed with another checkout of the package, in turn, and the ratio of both
-is printed.
+Timed is the package that is installed; with `--base` this checkout and another one, in turn, and
+the ratio of both is printed.
 
     python scripts/bench_polynomials.py
     git worktree add ../before 22557d6 && python scripts/bench_polynomials.py --base ../before
@@ -112,12 +112,12 @@ def serve(only: str) -> None:
 
 
 class Version:
-    """A process that times cases with one checkout of the package."""
+    """A process that times cases with one checkout of the package, or with the installed one."""
 
-    def __init__(self, folder: Path, only: str) -> None:
+    def __init__(self, folder: Path | None, only: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--serve", "--only", only],
-            env={**os.environ, "PYTHONPATH": str(folder)},
+            env={**os.environ, **({"PYTHONPATH": str(folder)} if folder else {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -152,8 +152,9 @@ def main() -> None:
     if options.serve:
         serve(options.only)
         return
-    folders = [Path(__file__).resolve().parents[1]]
-    folders += [options.base.resolve()] if options.base else []
+    folders: list[Path | None] = [None]
+    if options.base:
+        folders = [Path(__file__).resolve().parents[1], options.base.resolve()]
     versions = [Version(folder, options.only) for folder in folders]
     print(f"{'':50s}{'CPU s':>9s}" + ("     before   ratio" if options.base else ""))
     for name in NAMES:

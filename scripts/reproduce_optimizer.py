@@ -23,6 +23,7 @@ from pathlib import Path
 from rmtland.cli.output import Output
 from rmtland.cli.reproduce import reproduce_figure
 from rmtland.reproduction import OptimizerStudy
+from rmtland.reproduction.optimizer_problems import PROBLEMS
 
 
 def table(figure, content):
@@ -60,11 +61,13 @@ def main():
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="four small problems")
     size.add_argument("--full", action="store_true", help="ten data sets, a thousand passes")
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, help="these only")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder")
     arguments = parser.parse_args()
     chosen = "quick" if arguments.quick else "full" if arguments.full else "default"
-    figure = OptimizerStudy.of_size(chosen)
+    only = {"problems": tuple(arguments.problems)} if arguments.problems else {}
+    figure = OptimizerStudy.of_size(chosen, **only)
     content = reproduce_figure(figure, Output(arguments.out), workers=arguments.workers)
     table(figure, content)
 

@@ -18,8 +18,12 @@ PACKAGE = Path(rmtland.__file__).parent
 
 
 def python(code, *, timeout=300, **environment):
-    """Run code in a fresh interpreter with nothing but the given environment."""
+    """Run code in a fresh interpreter with nothing but the given environment.
+
+    And with the folder of Python's bytecode, if there is one: all packages are compiled in it.
+    """
     path = os.environ.get("PYTHONPATH", str(PACKAGE.parent))
+    environment |= {key: os.environ[key] for key in ["PYTHONPYCACHEPREFIX"] if key in os.environ}
     return subprocess.run(
         [sys.executable, "-P", "-c", code],
         capture_output=True,

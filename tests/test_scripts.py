@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rmtland
+
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
     "fuzz_free.py": ["--count", "2"],
@@ -61,11 +63,14 @@ SMALL = {
     "bench_landscape.py": ["--points", "3", "--samples", "30", "--width", "4", "--repeats", "1"],
     "bench_laws.py": ["--quick"],
     "bench_explorer.py": ["--step", "250", "--random", "2"],
-    "bench_versions.py": [str(SCRIPTS.parent), str(SCRIPTS.parent), "--quick"],
+    "bench_versions.py": [*(2 * [str(Path(rmtland.__file__).parents[1])]), "--quick"],
     "bench_small.py": ["--quick", "--jobs", "laws"],
     "bench_networks.py": ["--jobs", "dense", "--n", "6", "--m", "12", "--repeats", "2"],
     "bench_sweep.py": ["--tasks", "8", "--seconds", "0.01", "--kills", "2", "--kill-tasks", "20"],
-    "measure_architectures.py": ["--quick", "--models", "resnet20"],
+    "measure_architectures.py": [
+        *("--quick", "--models", "resnet20", "--samples", "16", "--probes", "2", "--steps", "6"),
+        *("--eigenpairs", "1", "--train", "4", "--repeats", "1"),
+    ],
     "make_tracy_widom.py": ["--quick", "--points", "4"],
     "readme_command.py": ["run"],
     "write_benchmarks.py": ["--quick"],
@@ -74,7 +79,9 @@ SMALL = {
     "reproduce_deep_slices.py": ["--quick", "--depth", "6", "--points", "5", "--steps", "5"],
     "reproduce_minima.py": ["--quick"],
     "reproduce_trained.py": ["--quick"],
-    "reproduce_optimizer.py": ["--quick"],
+    "reproduce_optimizer.py": [
+        *("--quick", "--problems", "random quadratic", "network, cross-entropy"),
+    ],
     "reproduce_finite_size.py": ["--n", "3", "--draws", "5", "--activations", "relu"],
     "reproduce_population.py": [
         "--n",
@@ -264,7 +271,7 @@ def test_two_leg_script_refuses_before_it_computes(arguments, message, monkeypat
     [
         pytest.param(s, marks=[pytest.mark.slow] * (s in SLOW))
         for s in SMALL
-        if s != "reproduce_audit.py"  # runs once, below
+        if s not in ("reproduce_audit.py", "bench_laws.py")  # run once: below, on the page
     ],
 )
 def test_small_run(script, tmp_path):

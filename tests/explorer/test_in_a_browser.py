@@ -334,7 +334,10 @@ def test_the_command_is_stopped(chrome, tmp_path):
         "--state",
         "phi=0.75",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # not beside a checkout: its kernels would be compiled, and not those of the installed package
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
     try:
         end = time.monotonic() + 180
         while not written.exists():
