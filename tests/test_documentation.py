@@ -78,6 +78,7 @@ COMMANDS = [
     for page in sorted(DOCS.glob("*.md"))
     for block in re.findall(r"```sh\n(.+?)```", page.read_text("utf-8"), re.DOTALL)
     for command in re.findall(r"^rmtland .+$", block, re.MULTILINE)
+    if command != "rmtland overlay"  # of the README, where it runs
 ]
 
 
