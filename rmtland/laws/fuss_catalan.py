@@ -135,7 +135,7 @@ class FussCatalan(Law):
 
         with np.errstate(all="ignore"):
             starts = self._starts(z, target)
-            defects = [np.abs(defect(start)[0]) for start in starts]
+            defects = np.abs(defect(starts)[0])
             best = np.argmin(np.where(np.isnan(defects), np.inf, defects), axis=0)
             zeta: Complex = np.choose(best, starts)
             value, moment = defect(zeta)
@@ -196,8 +196,8 @@ class FussCatalan(Law):
 
         return zeta(_root_of_decreasing(size, np.log(np.abs(x)))).astype(np.complex128)
 
-    def _starts(self, z: Complex, target: Complex) -> list[Complex]:
-        """Approximate solutions far away, beside the edge, beside 0 and for small orders."""
+    def _starts(self, z: Complex, target: Complex) -> Complex:
+        """Return starts far away, beside the edge, beside 0 and for small orders, a row each."""
         ((_, edge),) = self.support
         s = self.order
         far = np.log1p(1 / (z - (s + 1)))
@@ -206,7 +206,7 @@ class FussCatalan(Law):
         damped = np.minimum(power.real, -0.2) + 1j * power.imag
         zero = power + np.log1p(-np.exp(damped)) / (s + 1)
         few = -np.log1p(-1 / z)
-        return [self._inside(z, np.asarray(start)) for start in (beside, far, zero, few)]
+        return self._inside(z, np.stack([beside, far, zero, few]))
 
     def _inside(self, z: Complex, zeta: Complex) -> Complex:
         """Bring a start into the closure of D; for real z to its boundary there."""
