@@ -69,17 +69,35 @@ def test_a_read_only_package_without_a_cache(tmp_path):
     assert list(folder.rglob("*.nbi"))
 
 
+COMMAND = """
+import ast, os, sys
+sys.argv = ast.literal_eval(os.environ["ARGUMENTS"])
+from rmtland.__main__ import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code
+import numpy as np
+from rmtland.deferred import compile_at_first_call
+from rmtland.free.rational.edges import edge_place
+compile_at_first_call()  # what the command computes is little, and interpreted
+edge_place(0.5, 1.0, 2.0, np.array([0.3]), np.array([1.2]))
+"""
+
+
 @pytest.mark.slow
 def test_the_command_line_in_a_read_only_container(tmp_path):
     """No cache of kernels, no home, no folder of settings of matplotlib: only the output."""
     (tmp_path / "tmp").mkdir()
     law = ("spectrum", "wishart-wigner", "--phi", "0.5", "--epsilon", "0.3", "--plot")
     arguments = ["rmtland", *law, "--out", str(tmp_path / "out")]
-    code = f"import sys; sys.argv = {arguments}; from rmtland.__main__ import main; main()"
-    done = python(code, TMPDIR=str(tmp_path / "tmp"), **nowhere(tmp_path))
+    done = python(
+        COMMAND, ARGUMENTS=repr(arguments), TMPDIR=str(tmp_path / "tmp"), **nowhere(tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     (picture,) = (tmp_path / "out").glob("*.png")
     assert picture.stat().st_size > 10_000
+    assert list((tmp_path / "tmp").rglob("*edge_place*.nbi"))
 
 
 @pytest.mark.slow
