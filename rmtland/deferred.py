@@ -50,7 +50,7 @@ __all__ = [
 BUDGET = 15_000
 """Cost up to which kernels are interpreted in a process: about half a second."""
 
-_OPTIONS = {"error_model": "numpy", "fastmath": False, "nogil": True}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": True}
 
 
 class _Spending:
@@ -128,7 +128,7 @@ def kernel(*, cost: Callable[..., float]) -> Callable[[Any], Any]:
 
 
 def inner(function: Any) -> Any:
-    """Mark a function that only kernels call; it is compiled with them.
+    """Mark a function that only kernels call; it is compiled with them, and for them alone.
 
     Parameters
     ----------
@@ -210,7 +210,10 @@ def _compile(function: Any, made: dict[Any, Any], rooms: dict[int, dict[str, Any
         function.__code__, room, function.__name__, function.__defaults__, function.__closure__
     )
     inline = "always" if function in _inlined else "never"
-    found = made[function] = compiled(**_OPTIONS, inline=inline)(copy)
+    options = _OPTIONS | {"inline": inline, "no_cfunc_wrapper": True}
+    if function in _inner:  # no way in from Python: a tenth of the time to compile
+        options["no_cpython_wrapper"] = True
+    found = made[function] = compiled(**options)(copy)
     for name, value in names.items():
         plain = value.function if isinstance(value, Kernel) else value
         if isinstance(plain, types.FunctionType) and (plain is not value or plain in _inner):
