@@ -185,6 +185,12 @@ SAYS = {
 }
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
+    "bench_critical_points.py",
+    "bench_dyson.py",
+    "bench_explorer.py",
+    "bench_landscape.py",
+    "bench_small.py",
+    "fuzz_polynomials.py",
     "bench_audit.py",
     "bench_certificate.py",
     "bench_conditioned.py",

@@ -415,7 +415,7 @@ def test_narrow_bulks_far_from_zero_are_found(ratio, scale, method):
 
 @each_method
 @pytest.mark.parametrize("outliers", [1, "exclude"])
-@pytest.mark.parametrize("size", [1e3, 1e6, 1e12])
+@pytest.mark.parametrize("size", [1e3, 1e12])
 def test_no_outlier_is_too_far_to_be_left_out(method, outliers, size):
     nodes = WishartEnsemble(0.5).sample(60, rng=2).nodes.ravel()
     truth = fit(Spectrum(nodes), MarchenkoPastur, method="likelihood", resamples=0)

@@ -166,7 +166,7 @@ def test_wrong_types_and_vectors():
         found.covariance([[1.0, 0.5], [0.0, 1.0]])
 
 
-@pytest.mark.parametrize("scale", [1e-150, 1e-12, 3e12, 1e100])
+@pytest.mark.parametrize("scale", [1e-150, 1e100])
 def test_units_do_not_matter(scale):
     values, _, _ = sampled(np.repeat([1.0, 4.0], 30), 200, rng=3)
     one = nonlinear_shrinkage(values, samples=200)

@@ -37,7 +37,9 @@ FOUR = 4.0
 
 
 @pytest.mark.parametrize("beta", [1, 2])
-@pytest.mark.parametrize("n", [8, 10, 13, 17, 32])
+@pytest.mark.parametrize(
+    "n", [8, 10, 17, *(pytest.param(n, marks=pytest.mark.slow) for n in (13, 32))]
+)
 def test_ends_of_small_wigner_matrices_hold_their_level(n, beta):
     """Without the law of small orders a nominal 1 % was 3 % at order 10, and 1.43 % at 17."""
     values = GaussianEnsemble(beta).sample(n, rng=n, runs=8000).nodes

@@ -272,11 +272,13 @@ def ctrl_c_after(seconds):
         timer.join()
 
 
-@pytest.mark.parametrize("executor", [Serial(), Processes(2)], ids=["serial", "processes"])
-def test_ctrl_c_keeps_what_has_ended_and_says_how_to_go_on(tmp_path, executor):
+@pytest.mark.parametrize(
+    ("executor", "seconds"), [(Serial(), 0.8), (Processes(2), 2.5)], ids=["serial", "processes"]
+)
+def test_ctrl_c_keeps_what_has_ended_and_says_how_to_go_on(tmp_path, executor, seconds):
     path = tmp_path / "results.db"
     grid = Grid({"x": range(90), "seconds": 0.1})
-    with pytest.raises(Interrupted, match="the same call resumes there"), ctrl_c_after(2.5):
+    with pytest.raises(Interrupted, match="the same call resumes there"), ctrl_c_after(seconds):
         run(sweep_tasks.draw_slowly, grid, store=path, executor=executor)
     status = Store(path).status()
     assert status.done + status.missing == 90

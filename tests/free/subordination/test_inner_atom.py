@@ -100,7 +100,7 @@ def test_light_atoms_have_a_high_density_beside_them(left):
     ("q", "v", "t"),
     [
         (0.8551638147261849, 17.63395024137948, 1.1693665913732076),  # off by 23, 204 in all
-        (0.75, 2.0, (1 - 1e-6) / 0.75),
+        pytest.param(0.75, 2.0, (1 - 1e-6) / 0.75, marks=pytest.mark.slow),
     ],
 )
 def test_the_stated_error_holds_the_rounding_of_the_points(q, v, t):

@@ -8,6 +8,7 @@ from rmtland.free.subordination.near_zero import BesideZero
 from rmtland.laws import Discrete, JacobiWeight
 
 
+@pytest.mark.slow
 def test_points_beside_an_end_where_g_is_zero():
     """The end is w/E[1/A] = -4/9 with G_B(w) = 0, and the density there a fourth power."""
     law = free_product(JacobiWeight(-0.5, 4.0, 0.0, 1.0), Discrete((-1.0, 1.0), (0.25, 0.75)))
