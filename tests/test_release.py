@@ -56,6 +56,10 @@ def test_one_version_everywhere():
     assert headings[0][0] == number
     for _, date in headings:
         assert re.fullmatch(r"unreleased|\d{4}-\d\d-\d\d", date)
+    latest = changelog.split("\n## ")[1]
+    groups = re.findall(r"^### (\w+)", latest, re.MULTILINE)
+    assert groups == [one for one in ("Added", "Changed", "Fixed", "Deprecated") if one in groups]
+    assert not re.search(r"^- ", latest.partition("\n### ")[0], re.MULTILINE)  # all in a group
     assert read("recipe/recipe.yaml")["context"]["version"] == number
     citation = read("CITATION.cff")
     assert citation["version"] == citation["preferred-citation"]["version"] == number
