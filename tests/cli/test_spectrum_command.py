@@ -1,5 +1,6 @@
 """`rmtland spectrum`: the numbers of the table, the curve in a file, the figure."""
 
+import inspect
 import json
 import re
 import struct
@@ -170,6 +171,9 @@ EXPRESSIONS = {
     ),
     "WishartPlusWigner(phi=.5, epsilon=.3)": WishartPlusWigner(0.5, 0.3).law,
     "WishartEnsemble(.25)": MarchenkoPastur(0.25),
+    "HaarProduct(Uniform(1, 2), MarchenkoPastur(.5))": free_product(
+        Uniform(1, 2), MarchenkoPastur(0.5)
+    ),
     "law_of_polynomial(2*x**2 + 1j*(x*y - y*x)/1, x=Semicircle(), y=Semicircle(.5))": (
         law_of_polynomial(
             lambda x, y: 2 * x**2 + 1j * (x * y - y * x), x=Semicircle(), y=Semicircle(0.5)
@@ -273,6 +277,25 @@ def test_options_that_do_not_fit(rmtland, arguments, message):
     result = rmtland("spectrum", *arguments)
     assert result.code == 2
     assert message in result.err
+
+
+ABSTRACT = {"Ensemble", "HessianModel", "Law", "SpectralModel", "TridiagonalEnsemble"}
+OF_ARRAYS = {"DysonHessian", "EmpiricalLaw", "FiniteSizeHessian"}
+"""What is made of measured eigenvalues, weights or data, which no command line holds."""
+OF_OTHERS = {"FreeLevy", "ReluBlock", "ReluResidual", "SpikedEnsemble", "TwoLegHessian"}
+"""Parts of WishartPlusReluBlock, an engine, and models whose law is that of others, or none."""
+
+
+def test_every_public_law_model_and_ensemble_has_a_name_in_expressions():
+    import rmtland
+
+    kinds = {
+        name
+        for name, found in inspect.getmembers(rmtland, inspect.isclass)
+        if issubclass(found, rmtland.Law | rmtland.SpectralModel)
+    }
+    assert len(kinds) > 30
+    assert kinds - set(NAMES) == ABSTRACT | OF_ARRAYS | OF_OTHERS
 
 
 def test_every_name_of_an_expression_is_public():

@@ -176,7 +176,8 @@ class GeneralisedLinearHessian(SampledModel):
         """Limit law of the bulk for C = 1."""
         curvatures: Law = self.curvature_law
         spread = len(curvatures.atoms) > 1
-        if self.ratio >= 1 and curvatures.std() > _NARROW * curvatures.mean():
+        in_pieces = self.ratio >= 1 and curvatures.std() > _NARROW * curvatures.mean()
+        if in_pieces:
             curvatures = self._pieces()
         _, weights, curvature = self._rule
         for k in (1, 2):
@@ -186,6 +187,11 @@ class GeneralisedLinearHessian(SampledModel):
         law = compound_poisson(1 / self.ratio, affine(curvatures, scale=self.ratio))
         if spread and len(law.support) > 1:
             raise self._too_wide("the atoms of their quadrature show in the law as bands")
+        try:
+            if in_pieces:
+                law._require_certificate()
+        except ConvergenceError:
+            raise self._too_wide("the equation of the law is not solved at its edges") from None
         return law
 
     def _pieces(self) -> Law:

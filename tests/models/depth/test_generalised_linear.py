@@ -175,6 +175,13 @@ def test_curvatures_that_nearly_vanish_are_refused_with_the_reason(c, weight, me
         _ = model.law
 
 
+@pytest.mark.slow
+def test_curvatures_whose_law_is_not_solved_are_refused_with_the_reason():
+    """The message was that of the equation behind the law, with all its pieces."""
+    with pytest.raises(ConvergenceError, match="take more samples or a smaller weight_norm"):
+        _ = GeneralisedLinearHessian(2.0, 1.0, weight_norm=12.0).law
+
+
 def test_two_classes_with_huge_logits_are_refused_with_the_reason():
     with pytest.raises(ConvergenceError, match="smaller logit_std"):
         _ = SoftmaxHessian(2, 1.0, 4.0, logit_std=100.0).law
