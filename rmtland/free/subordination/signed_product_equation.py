@@ -72,7 +72,7 @@ class _Linear(NamedTuple):
     rates: list[Complex]
     drive: Complex
     known: Complex
-    remote: list[tuple[Logical, Complex]]
+    remote: list[tuple[Logical, Complex] | None]  # where an operand is close to infinity, and log a
     inner: list[SubordinationState | None]
 
 
@@ -130,6 +130,8 @@ class SignedProductEquation(SubordinationEquation):
     ) -> tuple[Complex, Complex, SubordinationState | None]:
         """G and G' of a positive operand in either half-plane."""
         below = a.imag < 0
+        if not below.any():
+            return self.operand_jet(i, a, inner)
         g, dg, state = self.operand_jet(i, np.where(below, a.conj(), a), inner)
         return np.where(below, g.conj(), g), np.where(below, dg.conj(), dg), state
 
@@ -145,7 +147,8 @@ class SignedProductEquation(SubordinationEquation):
         bend = np.zeros_like(z)
         total = np.ones_like(z)
         known = np.zeros_like(z)
-        defects, rates, remote = [], [], []
+        defects, rates = [], []
+        remote: list[tuple[Logical, Complex] | None] = []
         for i, expansion in enumerate(self.remote, 1):
             a = exp_of(state.omegas[i])
             near = expansion.near(m, a)
@@ -155,13 +158,19 @@ class SignedProductEquation(SubordinationEquation):
             ma = ua - 1
             rate = a * (ga + a * dga) / (ma * ua)
             defect = np.log(ma * u / (m * ua))
-            far, turn = expansion.at(np.where(near, m, 0))
-            remote.append((near, np.log(far * u / np.where(m == 0, 1e-300, m))))
-            total = total * np.where(near, far, a - 1 / ga)
-            known = known + np.where(near, 0, (1 + rate) / rate * defect)
-            bend = bend + np.where(near, turn / far, (1 + rate) / rate / (m * u))
             defects.append(defect)
             rates.append(rate)
+            share = (1 + rate) / rate
+            factor, turned, bent = a - 1 / ga, share * defect, share / (m * u)
+            if near.any():
+                far, turn = expansion.at(np.where(near, m, 0))
+                remote.append((near, np.log(far * u / np.where(m == 0, 1e-300, m))))
+                factor = np.where(near, far, factor)
+                turned = np.where(near, 0, turned)
+                bent = np.where(near, turn / far, bent)
+            else:
+                remote.append(None)
+            total, known, bend = total * factor, known + turned, bend + bent
         for law in self.wisharts:
             share = (1 - law.aspect_ratio) + law.aspect_ratio * u
             total = total * law.scale * share
@@ -201,15 +210,19 @@ class SignedProductEquation(SubordinationEquation):
                 pivot = (least == i) & (np.abs(rate) < 0.5)
                 moves[i] = np.where(pivot, others / (1 + rate), move)
         # Close to infinity the point is known outright; it follows at the next step.
-        for i, (near, place) in enumerate(at.remote):
-            target = place.real + 1j * np.mod(place.imag, 2 * np.pi)
-            moves[i] = np.where(near, target - state.omegas[i + 1], moves[i])
+        for i, remote in enumerate(at.remote):
+            if remote is not None:
+                near, place = remote
+                target = place.real + 1j * np.mod(place.imag, 2 * np.pi)
+                moves[i] = np.where(near, target - state.omegas[i + 1], moves[i])
         cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
         angles = [(state.common.imag, change.imag, np.pi)]
-        for here, move, (near, _) in zip(state.omegas[1:], moves, at.remote, strict=True):
-            bound = np.where(near, np.inf, 2.0 / np.maximum(np.abs(move), 1e-300))
+        for here, move, remote in zip(state.omegas[1:], moves, at.remote, strict=True):
+            bound, turn = 2.0 / np.maximum(np.abs(move), 1e-300), move.imag
+            if remote is not None:
+                bound, turn = np.where(remote[0], np.inf, bound), np.where(remote[0], 0.0, turn)
             cut = np.minimum(cut, bound)
-            angles.append((here.imag, np.where(near, 0.0, move.imag), 2 * np.pi))
+            angles.append((here.imag, turn, 2 * np.pi))
         for angle, turn, most in angles:
             room = np.where(turn < 0, angle, most - angle)
             inside = (angle > 0) & (angle < most)
@@ -224,19 +237,22 @@ class SignedProductEquation(SubordinationEquation):
             ),
             tuple(at.inner),
         )
-        for here, there, (near, _), move in zip(
+        for here, there, remote, move in zip(
             new.omegas[1:], state.omegas[1:], at.remote, moves, strict=True
         ):
-            here[near] = there[near] + move[near]
+            if remote is not None:
+                here[remote[0]] = there[remote[0]] + move[remote[0]]
         excess = np.maximum(np.abs(change) - own, 0.0)
         size = excess / (np.abs(np.sin(new.common.imag)) + 1e-6)
         size = np.where(np.isnan(change), np.nan, size)
-        for place, move, rate, (near, _) in zip(
+        for place, move, rate, remote in zip(
             new.omegas[1:], moves, at.rates, at.remote, strict=True
         ):
             own = noise * np.abs(at.drive / at.slope / rate) + 1e-15 / np.abs(rate)
             share = np.minimum(1, np.abs(1 + rate))
-            excess = np.where(near, 0.0, np.maximum(np.abs(move) * share - own, 0.0))
+            excess = np.maximum(np.abs(move) * share - own, 0.0)
+            if remote is not None:
+                excess = np.where(remote[0], 0.0, excess)
             angle = np.abs(np.sin(place.imag)) + 1e-6
             size = np.maximum(size, np.where(np.isnan(move), np.nan, excess / angle))
         height = np.minimum(new.common.imag, np.pi - new.common.imag)
