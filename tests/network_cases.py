@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, wraps
 
 import numpy as np
 from scipy.special import erf
@@ -165,39 +165,42 @@ def reference_layers(case: NetworkCase, theta: np.ndarray) -> list[tuple]:
 
 def reference_activation(name: str, z: np.ndarray) -> np.ndarray:
     """Return f(z), analytic in z."""
-    sigmoid = 1 / (1 + np.exp(-z))
     return {
-        "tanh": np.tanh(z),
-        "relu": np.where(z.real > 0, z, 0),
-        "linear": z,
-        "leaky_relu": np.where(z.real > 0, z, z / 100),
-        "erf": erf(z),
-        "sigmoid": sigmoid,
-        "softplus": np.log(1 + np.exp(z)),
-        "gelu": z * (1 + erf(z / np.sqrt(2))) / 2,
-        "silu": z * sigmoid,
-        "quadratic": z**2,
-        "sine": np.sin(z),
-    }[name]
+        "tanh": np.tanh,
+        "relu": lambda z: np.where(z.real > 0, z, 0),
+        "linear": lambda z: z,
+        "leaky_relu": lambda z: np.where(z.real > 0, z, z / 100),
+        "erf": erf,
+        "sigmoid": _sigmoid,
+        "softplus": lambda z: np.log(1 + np.exp(z)),
+        "gelu": lambda z: z * (1 + erf(z / np.sqrt(2))) / 2,
+        "silu": lambda z: z * _sigmoid(z),
+        "quadratic": lambda z: z**2,
+        "sine": np.sin,
+    }[name](z)
 
 
 def reference_slope(name: str, z: np.ndarray) -> np.ndarray:
     """Return f'(z), analytic in z."""
-    sigmoid = 1 / (1 + np.exp(-z))
-    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     return {
-        "tanh": 1 / np.cosh(z) ** 2,
-        "relu": np.where(z.real > 0, 1.0, 0.0),
-        "linear": np.ones_like(z),
-        "leaky_relu": np.where(z.real > 0, 1.0, 0.01),
-        "erf": 2 / np.sqrt(np.pi) * np.exp(-(z**2)),
-        "sigmoid": sigmoid * (1 - sigmoid),
-        "softplus": sigmoid,
-        "gelu": (1 + erf(z / np.sqrt(2))) / 2 + z * density,
-        "silu": sigmoid + z * sigmoid * (1 - sigmoid),
-        "quadratic": 2 * z,
-        "sine": np.cos(z),
-    }[name]
+        "tanh": lambda z: 1 / np.cosh(z) ** 2,
+        "relu": lambda z: np.where(z.real > 0, 1.0, 0.0),
+        "linear": np.ones_like,
+        "leaky_relu": lambda z: np.where(z.real > 0, 1.0, 0.01),
+        "erf": lambda z: 2 / np.sqrt(np.pi) * np.exp(-(z**2)),
+        "sigmoid": lambda z: _sigmoid(z) * (1 - _sigmoid(z)),
+        "softplus": _sigmoid,
+        "gelu": lambda z: (
+            (1 + erf(z / np.sqrt(2))) / 2 + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        ),
+        "silu": lambda z: _sigmoid(z) * (1 + z * (1 - _sigmoid(z))),
+        "quadratic": lambda z: 2 * z,
+        "sine": np.cos,
+    }[name](z)
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
 
 
 def reference_outputs(case: NetworkCase, theta: np.ndarray) -> np.ndarray:
@@ -272,11 +275,25 @@ def reference_gradient(case: NetworkCase, theta: np.ndarray) -> np.ndarray:
     return total / case.samples + case.weight_decay * theta
 
 
+def read_only(matrix_of):
+    """Compute the matrix of a case once in a process; nobody may write to it."""
+
+    @cache
+    def computed(case: NetworkCase) -> np.ndarray:
+        matrix = matrix_of(case)
+        matrix.flags.writeable = False
+        return matrix
+
+    return wraps(matrix_of)(computed)
+
+
+@read_only
 def reference_jacobian(case: NetworkCase) -> np.ndarray:
     """Return the derivatives of the outputs, shape (m n_out, p)."""
     return complex_step(lambda theta: reference_outputs(case, theta).ravel(), case.theta)
 
 
+@read_only
 def reference_gauss_newton(case: NetworkCase) -> np.ndarray:
     """Return J^T Lambda J/m plus the weight decay, one sample at a time."""
     p, n_out = len(case.theta), case.widths[-1]
@@ -287,6 +304,7 @@ def reference_gauss_newton(case: NetworkCase) -> np.ndarray:
     return matrix
 
 
+@read_only
 def reference_hessian(case: NetworkCase) -> np.ndarray:
     """Return the Hessian, the derivative of the reference gradient."""
     return complex_step(lambda theta: reference_gradient(case, theta), case.theta)

@@ -72,9 +72,22 @@ def assert_scores(scores, size):
 # Level -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("estimated", [False, True])
-@pytest.mark.parametrize("beta", [1, 2])
-@pytest.mark.parametrize("sides", [(10, 10), (60, 15)])
+@pytest.mark.parametrize(
+    ("sides", "beta", "estimated"),
+    [
+        pytest.param(sides, beta, estimated, marks=pytest.mark.slow if again else [])
+        for sides, beta, estimated, again in [
+            ((10, 10), 1, True, False),
+            ((10, 10), 2, False, False),
+            ((60, 15), 1, False, False),
+            ((60, 15), 2, True, False),
+            ((10, 10), 1, False, True),
+            ((10, 10), 2, True, True),
+            ((60, 15), 1, True, True),
+            ((60, 15), 2, False, True),
+        ]
+    ],
+)
 def test_level_of_the_largest_singular_value(sides, beta, estimated):
     """4000 matrices; the expansion in 1/n is good to a fifth of the level at such sizes."""
     n, m = sides

@@ -22,41 +22,42 @@ def close(actual, expected, tolerance=1e-12):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("case", SOME, ids=str)
+@pytest.mark.parametrize(
+    ("case", "chunk"), [(case, (None, 2)[i % 2]) for i, case in enumerate(SOME)], ids=str
+)
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_every_method_in_every_library(library, case):
+def test_every_method_in_every_library(library, case, chunk):
     xp = pytest.importorskip(library)
     expected = case.point
     theta, x, y = (xp.asarray(array) for array in (case.theta, case.x, case.y))
     v = np.random.default_rng(0).standard_normal((len(case.theta), 3))
     u = np.random.default_rng(1).standard_normal((case.samples * case.widths[-1], 2))
-    for chunk in (None, 2):
-        point = case.net.at(theta, x, y, chunk=chunk)
-        assert point.loss == pytest.approx(expected.loss, rel=1e-13)
-        results = {
-            "gradient": point.gradient,
-            "prediction": point.prediction,
-            "residuals": point.residuals,
-        }
-        for name, result in results.items():
-            assert type(result) is type(theta)
-            close(result, getattr(expected, name))
-        for name in ("jacobian", "ntk", "sample_gradients", "fisher"):
-            result = getattr(point, name)()
-            assert type(result) is type(theta)
-            close(result, getattr(expected, name)())
-        for name in ("hvp", "gauss_newton_vp", "residual_vp", "jvp"):
-            close(getattr(point, name)(xp.asarray(v)), getattr(expected, name)(v))
-            close(getattr(point, name)(xp.asarray(v[:, 0])), getattr(expected, name)(v[:, 0]))
-        close(point.vjp(xp.asarray(u)), expected.vjp(u))
-        split = point.hessian()
-        close(split.gauss_newton, expected.hessian().gauss_newton)
-        close(split.residual, expected.hessian().residual)
-        close(split.total, expected.hessian().total)
-        close(point.hessian("total"), expected.hessian("total"))
-        close(point.fisher("empirical"), expected.fisher("empirical"))
-        close(point.fisher("sampled", rng=0), expected.fisher("sampled", rng=0))
-        close(point.operator() @ v, expected.operator() @ v)
+    point = case.net.at(theta, x, y, chunk=chunk)
+    assert point.loss == pytest.approx(expected.loss, rel=1e-13)
+    results = {
+        "gradient": point.gradient,
+        "prediction": point.prediction,
+        "residuals": point.residuals,
+    }
+    for name, result in results.items():
+        assert type(result) is type(theta)
+        close(result, getattr(expected, name))
+    for name in ("jacobian", "ntk", "sample_gradients", "fisher"):
+        result = getattr(point, name)()
+        assert type(result) is type(theta)
+        close(result, getattr(expected, name)())
+    for name in ("hvp", "gauss_newton_vp", "residual_vp", "jvp"):
+        close(getattr(point, name)(xp.asarray(v)), getattr(expected, name)(v))
+        close(getattr(point, name)(xp.asarray(v[:, 0])), getattr(expected, name)(v[:, 0]))
+    close(point.vjp(xp.asarray(u)), expected.vjp(u))
+    split = point.hessian()
+    close(split.gauss_newton, expected.hessian().gauss_newton)
+    close(split.residual, expected.hessian().residual)
+    close(split.total, expected.hessian().total)
+    close(point.hessian("total"), expected.hessian("total"))
+    close(point.fisher("empirical"), expected.fisher("empirical"))
+    close(point.fisher("sampled", rng=0), expected.fisher("sampled", rng=0))
+    close(point.operator() @ v, expected.operator() @ v)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -236,7 +236,7 @@ VALUES = st.recursive(
 )
 
 
-@examples(40)
+@examples(20)
 @given(VALUES, NAMES)
 def test_any_values_become_a_page(values, name):
     sections = sections_of(values, name)

@@ -83,7 +83,7 @@ def test_distribution_function_of_the_table_at_40_digits(law):
 
 
 @given(laws(), shares, st.integers(0, 5))
-@examples(80)
+@examples(40)
 def test_density_and_distribution_function_at_40_digits(law, share, piece):
     low, high = law.support[piece % len(law.support)]
     x = low + (high - low) * math.sin(share * math.pi / 2) ** 2
@@ -101,7 +101,7 @@ def test_density_and_distribution_function_at_40_digits(law, share, piece):
 
 
 @given(laws())
-@examples(100)
+@examples(50)
 def test_edges_at_40_digits(law):
     got = np.ravel(law.support)
     expected = np.array([float(edge) for edge in exact_edges(law)])
@@ -117,7 +117,7 @@ def test_edges_at_40_digits(law):
 
 
 @given(laws(), st.floats(-0.5, 1.5), st.floats(-12, 2), st.booleans())
-@examples(150)
+@examples(60)
 def test_stieltjes_off_the_axis_at_40_digits(law, place, height, lower):
     low, high = law.support[0][0], law.support[-1][1]
     z = complex(low + place * (high - low), (high - low) * 10**height)

@@ -136,7 +136,7 @@ def test_the_lower_tail_of_a_compression_with_a_steep_end():
     assert_distribution(law)
 
 
-@examples(12)
+@examples(6)
 @given(st.integers(0, 10**6), st.floats(2, 4), st.sampled_from([MarchenkoPastur, Wachter]))
 def test_signed_products_with_a_large_null_space(seed, digits, kind):
     population = EmpiricalLaw(np.random.default_rng(seed).normal(size=12))

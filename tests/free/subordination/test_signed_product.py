@@ -468,7 +468,7 @@ def populations(draw):
 @example(  # an atom inside the first of two bands
     Discrete((-2.0, 0.0, 0.5, 0.75, 0.875, 1.0, 9.0), (1 / 23, *[4 / 23] * 5, 2 / 23)), 0.5, 0.0
 )
-@examples(15)
+@examples(7)
 def test_any_population_and_ratio(signed, log_ratio, log_scale):
     wishart = MarchenkoPastur(10**log_ratio, 10**log_scale)
     ratio = wishart.aspect_ratio

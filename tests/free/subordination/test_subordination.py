@@ -255,7 +255,7 @@ def test_products_of_wisharts_solve_their_cubic():
             assert law.pdf(x) == pytest.approx(-((1 + m) / x).imag / np.pi, rel=1e-9)
 
 
-@examples(25)
+@examples(12)
 @given(
     st.lists(st.floats(-4, 4), min_size=2, max_size=5, unique=True),
     st.floats(-4, 1),

@@ -33,7 +33,7 @@ def test_path_integrates_polynomials_over_the_singular_values(aspect, variance):
     assert weights @ w**2 == pytest.approx(variance**2 * (1 + aspect), rel=1e-12)
 
 
-@examples(25)
+@examples(12)
 @given(ratio, ratio, ratio, st.floats(0.1, 10.0), st.floats(0.1, 10.0))
 def test_density_distribution_and_moments_agree(hidden, outputs, samples, tilt, scale):
     law = LinearHessian(

@@ -26,7 +26,7 @@ EPSILON = st.one_of(st.sampled_from([0.0, 1e-6, 1.0, 1e3]), st.floats(1e-6, 1e3)
 
 
 @pytest.mark.parametrize("model", [WishartPlusWigner, WishartPlusReluBlock])
-@examples(25)
+@examples(12)
 @given(parameters=st.lists(st.tuples(PHI, EPSILON), min_size=1, max_size=4), sigma=SIGMA)
 def test_values_are_those_of_the_single_laws(model, parameters, sigma):
     phi, epsilon = np.array(parameters).T
