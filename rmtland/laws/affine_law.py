@@ -106,6 +106,10 @@ class _AffineImage(Law):
         return tuple(sorted((min(piece), max(piece)) for piece in pieces))
 
     @property
+    def _singular_places(self) -> tuple[float, ...]:
+        return tuple(self._push(place) for place in self.law._singular_places)
+
+    @property
     def atoms(self) -> Atoms:
         """The atoms of the law, mapped."""
         return tuple(sorted((self._push(place), mass) for place, mass in self.law.atoms))

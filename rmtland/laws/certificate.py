@@ -179,7 +179,7 @@ def certificate(
     if failures:
         return Certificate(tuple(failures), math.nan, math.inf, 0, {})
     budget = count("evaluations", evaluations)
-    places = (*(place for place, _ in law.atoms), *law._singular_places)
+    places = tuple(place for place, _ in law.atoms)
     aim = tolerance / 10 if quadrature is None else nonnegative("quadrature", quadrature)
     panels = density_panels(law, tolerance=aim, evaluations=budget, cuts=places, skip=True)
     atoms = np.array(law.atoms, dtype=np.float64).reshape(-1, 2)

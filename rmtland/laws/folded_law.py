@@ -57,6 +57,13 @@ class _FoldedLaw(Law):
     def _folded(self, t: Real) -> Real:
         """Y as a function of X."""
 
+    @cached_property
+    def _singular_places(self) -> tuple[float, ...]:
+        """Images of the edges, of what is singular inside them, and of 0."""
+        ends = [end for band in self.law.support for end in band]
+        places = np.array([0.0, *ends, *self.law._singular_places])
+        return tuple(np.unique(self._folded(places)).tolist())
+
     @abc.abstractmethod
     def _doubled(self, z: Complex) -> tuple[Complex, Complex, Complex]:
         """G, G' and L of the law together with its mirror image, Re z >= 0."""

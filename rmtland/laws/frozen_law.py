@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from scipy import stats
 
-from rmtland.laws.quadrature import density_panels
+from rmtland.laws.node_sums import expectation
 from rmtland.laws.quantiles import in_order
 from rmtland.typing import Atoms, Real, Record, Support, Values
 
@@ -42,6 +42,8 @@ class Frozen(Protocol):
     def support(self) -> Support: ...
     @property
     def atoms(self) -> Atoms: ...
+    @property
+    def _singular_places(self) -> tuple[float, ...]: ...
     @property
     def hull(self) -> tuple[float, float]: ...
     def moment(self, k: int) -> float: ...
@@ -111,11 +113,13 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         """Differential entropy; minus infinity for a law with atoms."""
         if self.law.atoms:
             return -np.inf
-        cells = density_panels(self.law, tolerance=1e-11)
-        density = self.law._pdf(cells.x.ravel()).reshape(cells.x.shape)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            terms = np.where(cells.weights > 0, -np.log(density) * cells.weights, 0.0)
-        return float(terms.sum())
+
+        def surprise(x: Real) -> Real:
+            density = self.law._pdf(x)
+            known = (density > 0) & np.isfinite(density)
+            return -np.log(np.where(known, density, 1.0))
+
+        return expectation(self.law, surprise)[0]
 
     def expect(
         self,
@@ -147,19 +151,24 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         -------
         float
             The expectation.
+
+        Raises
+        ------
+        ConvergenceError
+            If the density of the law does not add up to its distribution function.
         """
         function = (lambda x: x) if func is None else func
         low = -np.inf if lb is None else (lb - loc) / scale
         high = np.inf if ub is None else (ub - loc) / scale
-        cells = density_panels(self.law, tolerance=1e-11, cuts=(low, high))
+
+        def at(x: Real) -> Real:
+            return np.array([function(loc + scale * point) for point in x], dtype=np.float64)  # type: ignore[no-untyped-call]
+
+        total, mass = expectation(self.law, at, low=low, high=high)
         atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)
-        inside = (cells.left >= low) & (cells.right <= high)
-        on = (atoms[:, 0] >= low) & (atoms[:, 0] <= high)
-        x = np.concatenate([cells.x[inside].ravel(), atoms[on, 0]])
-        weights = np.concatenate([cells.weights[inside].ravel(), atoms[on, 1]])
-        values = np.array([function(loc + scale * point) for point in x], dtype=np.float64)  # type: ignore[no-untyped-call]
-        total = float((values * weights).sum())
-        return total / float(weights.sum()) if conditional else total
+        atoms = atoms[(atoms[:, 0] >= low) & (atoms[:, 0] <= high)]
+        total += float(at(atoms[:, 0]) @ atoms[:, 1])
+        return total / (mass + float(atoms[:, 1].sum())) if conditional else total
 
 
 def frozen(law: Frozen) -> rv_frozen:

@@ -75,6 +75,10 @@ class InverseLaw(Law):
         return tuple(sorted((1 / high, 1 / low) for low, high in self.law.support))
 
     @cached_property
+    def _singular_places(self) -> tuple[float, ...]:
+        return tuple(1 / place for place in self.law._singular_places if place)
+
+    @cached_property
     def atoms(self) -> Atoms:
         """Inverses of the atoms of X."""
         return tuple(sorted((1 / place, mass) for place, mass in self.law.atoms))

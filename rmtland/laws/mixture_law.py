@@ -126,6 +126,12 @@ class Mixture(Law):
         return tuple(merged)
 
     @property
+    def _singular_places(self) -> tuple[float, ...]:
+        """Ends of the bands of the components, and what is singular inside them."""
+        ends = {end for law in self.laws for band in law.support for end in band}
+        return tuple(sorted(ends.union(*(law._singular_places for law in self.laws))))
+
+    @property
     def atoms(self) -> Atoms:
         """Atoms of the components with their weights; equal locations are one."""
         masses: dict[float, float] = {}

@@ -20,8 +20,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from rmtland.laws.law import Law
-from rmtland.laws.quadrature import Panels, density_panels
+from rmtland.laws.kronrod import KRONROD_WEIGHTS
+from rmtland.laws.quadrature import Banded, Panels, density_panels, rule_errors
+from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Complex, Real, Support
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "CutLaw",
     "Nodes",
     "cauchy_sums",
+    "expectation",
     "moments_of",
     "nodes_of",
     "potential_sums",
@@ -38,16 +40,18 @@ __all__ = [
 
 FINE = 1e-13
 """Error of quadratures, in units of the total mass."""
+_ROUNDS = 60  # of divisions of panels in which a function is not smooth
 _BLOCK = 2**18  # terms of a sum over nodes that are held at once
 
 
 class CutLaw:
     """A law's density on other bands, for quadrature."""
 
-    def __init__(self, law: Law, support: Support) -> None:
+    def __init__(self, law: Banded, support: Support) -> None:
         self.support = support
         self.atoms: Atoms = ()
         self.ends = [end for band in law.support for end in band]
+        self._singular_places = law._singular_places
         self._pdf, self._ppf, self._isf = law._pdf, law._ppf, law._isf
         self._whole = law
 
@@ -163,18 +167,89 @@ def weighed(cells: Panels, cdf: Callable[[Real], Real]) -> Real:
 
     It does next to an end other than 0 where the density is unbounded.
     """
-    rough = cells.errors > 1e-13
+    # A panel that is rounding itself may have any mass, as of (1 - x)^(-0.9), and sees no error.
+    size = np.maximum(np.abs(cells.left), np.abs(cells.right))
+    narrow = cells.right - cells.left <= 1e-12 * size
+    rough = (cells.errors > 1e-13) | narrow
     weights = np.array(cells.weights)
     if rough.any():
-        left, right = cells.left[rough], cells.right[rough]
-        mass = cdf(right) - cdf(left)
+        mass = cdf(cells.right[rough]) - cdf(cells.left[rough])
         found = cells.mass[rough]
-        # A panel that is rounding itself may lose any mass, as of (1 - x)^(-0.9).
-        narrow = right - left <= 1e-12 * np.maximum(np.abs(left), np.abs(right))
-        good = (found > 0) & ((np.abs(mass - found) < 1e-3) | narrow)
+        good = (found > 0) & ((np.abs(mass - found) < 1e-3) | narrow[rough])
         scale = np.where(good, mass / np.where(good, found, 1.0), 1.0)
         weights[rough] *= scale[:, None]
+        # All nodes were rounded onto the end, where the density is infinite.
+        lost = np.flatnonzero(rough)[narrow[rough] & (found == 0)]
+        weights[lost] = mass[narrow[rough] & (found == 0), None] * KRONROD_WEIGHTS / 2
     return weights
+
+
+def expectation(
+    law: Banded,
+    function: Callable[[Real], Real],
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> tuple[float, float]:
+    """Return the integral of a function over the bands of a law in [low, high], and its mass.
+
+    Panels in which the function is not smooth are halved until what they hold is rounding.
+
+    Parameters
+    ----------
+    law : Law
+        The law; its atoms are left out.
+    function : callable
+        Takes and returns arrays.
+    low, high : float
+        Bounds.
+
+    Returns
+    -------
+    (float, float)
+        The integral, and the mass that was found between the bounds.
+
+    Raises
+    ------
+    ConvergenceError
+        If the density does not add up to the distribution function.
+    """
+    cut = ((max(left, low), min(right, high)) for left, right in law.support)
+    bands = tuple((left, right) for left, right in cut if left < right)
+    part = CutLaw(law, bands)
+    ends = np.array(bands, dtype=np.float64).reshape(-1, 2)
+    exact = float((part._cdf(ends[:, 1]) - part._cdf(ends[:, 0])).sum())
+    total, mass, size = 0.0, 0.0, 0.0
+    for _ in range(_ROUNDS):
+        cells = density_panels(part, tolerance=1e-11)
+        weights = weighed(cells, part._cdf)
+        x = np.where(np.isin(cells.x, ends[:, 0]), np.nextafter(cells.x, np.inf), cells.x)
+        x = np.where(np.isin(x, ends[:, 1]), np.nextafter(x, -np.inf), x)
+        values = function(x.ravel()).reshape(x.shape)
+        terms = np.where(weights > 0, values, 0.0) * weights
+        with np.errstate(invalid="ignore", divide="ignore"):
+            _, errors, _ = rule_errors(terms / KRONROD_WEIGHTS)
+            size = size or float(np.abs(terms).sum())
+            width = cells.right - cells.left
+            step = np.spacing(np.maximum(np.abs(cells.left), np.abs(cells.right)))
+            # The density's own error, and next to an end other than 0 the rounding of x in it
+            own = 4 * np.abs(values).max(axis=1, initial=0.0) * cells.errors
+            own += 64 * step / width * np.abs(terms).sum(axis=1)
+            again = (errors > 1e-12 * size) & (errors > own)
+            middles = cells.left + width / 2
+        total, mass = total + float(terms[~again].sum()), mass + float(weights[~again].sum())
+        if not again.any():
+            break
+        halves = [(cells.left[again], middles[again]), (middles[again], cells.right[again])]
+        part = CutLaw(law, tuple(zip(*map(np.concatenate, zip(*halves, strict=True)), strict=True)))
+    else:
+        total, mass = total + float(terms[again].sum()), mass + float(weights[again].sum())
+    if not abs(mass - exact) <= 1e-7 * max(exact, 1e-7):
+        raise ConvergenceError(
+            f"the density of {law!r} adds up to {mass:.6g}, and its distribution function to "
+            f"{exact:.6g}: expectations are not known; a mean over law.rvs() is one way out"
+        )
+    return total, mass
 
 
 def rows_of(z: Complex, nodes: Real) -> list[slice]:

@@ -103,6 +103,8 @@ class Banded(Protocol):
     def support(self) -> Support: ...
     @property
     def atoms(self) -> Atoms: ...
+    @property
+    def _singular_places(self) -> tuple[float, ...]: ...
     def _pdf(self, x: Real) -> Real: ...
     def _cdf(self, x: Real) -> Real: ...
     def _ppf(self, q: Real) -> Real: ...
@@ -163,14 +165,15 @@ def density_panels(
     Parameters
     ----------
     law : Law
-        The law; bands without end are cut where 1e-17 of the mass is beyond.
+        The law; bands without end are cut where 1e-17 of the mass is beyond. Where its density is
+        not smooth, as far as the law knows, panels end.
     tolerance : float
         Error of the total mass at which the division of panels ends.
     evaluations : int
         Number of values of the density at which it ends in any case; `errors` then says what is
         left.
     cuts : tuple of float
-        Points inside the support where the density is not smooth, or that shall be ends of panels.
+        More points inside the support that shall be ends of panels.
     skip : bool
         Whether a panel in which the law refuses its density (`DensityError`) has the mass that the
         distribution function says, if that is at most 1e-5; otherwise the error is raised.
@@ -182,7 +185,7 @@ def density_panels(
     """
     pieces = []
     for low, high in _bounded(law):
-        inside = sorted({cut for cut in cuts if low < cut < high})
+        inside = sorted({cut for cut in (*cuts, *law._singular_places) if low < cut < high})
         places = [low, *inside, high]
         pieces += list(pairwise(places))
     halves = [(low, high, side) for low, high in pieces for side in (0, 1)]
@@ -318,21 +321,36 @@ def _kronrod(
     # Infinite only where x was rounded onto an end of the band.
     density = np.where(np.isposinf(density), 0.0, density)
     jacobian = (high - low) / 2 * np.sin(s) * radius[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = density * jacobian
-        weights = values * KRONROD_WEIGHTS
-        mass = weights.sum(axis=1)
-        defect = np.abs(mass - (values * GAUSS_WEIGHTS).sum(axis=1))
-        mean = mass / 2
-        spread = (np.abs(values - mean[:, None]) * KRONROD_WEIGHTS).sum(axis=1)
-        share = np.where(spread > 0, np.minimum(1.0, (200 * defect / spread) ** 1.5), 0.0)
-    errors = np.where(spread > 0, spread * share, defect)
+    weights, errors, defect = rule_errors(density * jacobian)
     # What the rounding of x moves, next to an end that is not 0
     close = x - low < 4 * np.spacing(np.abs(low))
     close |= high - x < 4 * np.spacing(np.abs(high))
     errors = errors + np.where(close, np.abs(weights), 0.0).sum(axis=1)
     errors[start == 0] += _unseen(pdf, half[start == 0], stop[start == 0])
     return x, weights, np.where(np.isnan(errors), np.inf, errors), errors + defect
+
+
+def rule_errors(values: Real) -> tuple[Real, Real, Real]:
+    """Kronrod terms of values at the nodes, estimated errors of their sums, and without reduction.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (panels, 15)
+        Integrand at the nodes of every panel, in units of half the panel.
+
+    Returns
+    -------
+    (ndarray, ndarray, ndarray)
+        Terms, shape (panels, 15); errors as in QUADPACK, and differences of the two rules, shape
+        (panels,).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = values * KRONROD_WEIGHTS
+        total = terms.sum(axis=1)
+        defect = np.abs(total - (values * GAUSS_WEIGHTS).sum(axis=1))
+        spread = (np.abs(values - total[:, None] / 2) * KRONROD_WEIGHTS).sum(axis=1)
+        share = np.where(spread > 0, np.minimum(1.0, (200 * defect / spread) ** 1.5), 0.0)
+        return terms, np.where(spread > 0, spread * share, defect), defect
 
 
 def _unseen(pdf: Callable[[Real], Real], half: Real, stop: Real) -> Real:

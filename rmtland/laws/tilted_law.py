@@ -193,6 +193,10 @@ class Tilted(Law):
         return self.law.support
 
     @cached_property
+    def _singular_places(self) -> tuple[float, ...]:
+        return self.law._singular_places
+
+    @cached_property
     def atoms(self) -> Atoms:
         """The atoms of the law, reweighted; those of weight 0 are gone."""
         weighted = (

@@ -155,6 +155,10 @@ class Truncated(Law):
         return tuple((low, high) for low, high in cut if low < high)
 
     @cached_property
+    def _singular_places(self) -> tuple[float, ...]:
+        return self.law._singular_places
+
+    @cached_property
     def atoms(self) -> Atoms:
         """The atoms of the law in the interval, with their share of its mass."""
         return tuple(

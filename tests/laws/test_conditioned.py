@@ -105,6 +105,18 @@ def test_the_transform_beside_a_cut_has_a_logarithm():
     assert law.stieltjes(-1.0) == -math.inf
 
 
+def test_what_is_cut_off_keeps_the_mass_that_rounding_hides():
+    """Numbers thin out at -1, where 1e-5 of the mass is closer than they are."""
+    law = JacobiWeight(1.5, -0.7, -1.0, 1.0)
+    cut = truncated(law, -0.6)
+    for z in (0.2 + 0.1j, -0.59 + 0.01j):
+        with mpmath.workdps(20):
+            exact = mpmath.quad(
+                lambda t, z=z: float(law.pdf(float(t))) / (z - t), [-0.6, z.real, 1.0]
+            )
+        assert cut.stieltjes(z) == pytest.approx(complex(exact) / law.sf(-0.6), rel=1e-9)
+
+
 def test_size_biased_laws():
     """Weight t once takes the null space away and moves the mean to m2/m1."""
     law = tilted(MarchenkoPastur(2.5, 0.6), lambda t: t)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from law_table import LAWS, blur, exact_cdf, expectation, interior, width
-from scipy import stats
+from scipy import special, stats
 
 from rmtland import LinearHessian, WishartPlusReluBlock, WishartPlusWigner
 from rmtland.free import FreeLevy, free_compression, free_power
@@ -14,6 +14,7 @@ from rmtland.laws import (
     Arcsine,
     Discrete,
     FussCatalan,
+    JacobiWeight,
     KestenMcKay,
     MarchenkoPastur,
     Mixture,
@@ -25,6 +26,7 @@ from rmtland.laws import (
     pushforward,
     truncated,
 )
+from rmtland.solution import ConvergenceError
 
 every_law = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in LAWS])
 
@@ -178,6 +180,63 @@ def test_laws_of_scipy(law):
     assert draws.shape == (300,)
     if not law.atoms:
         assert stats.kstest(draws, frozen.cdf).pvalue > 1e-6
+
+
+def gauss(law, function):
+    """Mean of a function of a semicircle or arcsine variable by its own Gauss rule."""
+    low, high = law.support[0]
+    nodes, weights = special.roots_chebyu(300) if law.pdf(high) == 0 else special.roots_chebyt(300)
+    values = np.array([function((low + high + (high - low) * t) / 2) for t in nodes])
+    return float(values @ weights / weights.sum())
+
+
+CUBIC = (0.1, -1.0, 0.2, 0.0625)
+
+
+@pytest.mark.parametrize(
+    ("law", "function", "of"),
+    [
+        # an unbounded density inside the support
+        (pushforward(Arcsine(-2.0, 1.0), "abs"), math.cos, (Arcsine(-2.0, 1.0), lambda t: abs(t))),
+        (
+            pushforward(MarchenkoPastur(1.0), CUBIC),
+            math.cos,
+            (Semicircle(), lambda t: np.polyval(CUBIC[::-1], t * t)),
+        ),
+        # a function that turns faster than the density
+        (MarchenkoPastur(1.0), lambda x: math.sin(40 * x), (Semicircle(), lambda t: t * t)),
+        (Arcsine(0.0, 1e4), lambda x: math.cos(x / 1e3), (Arcsine(0.0, 1e4), lambda t: t)),
+    ],
+)
+def test_expectations_of_scipy(law, function, of):
+    source, image = of
+    exact = gauss(source, lambda t: function(image(t)))
+    assert law.frozen().expect(function) == pytest.approx(exact, abs=1e-10)
+
+
+def test_expectations_of_functions_that_are_not_smooth():
+    for law in (Semicircle(), MarchenkoPastur(2.0), Normal(), truncated(Normal(), -1.0, 1.0)):
+        step = law.frozen().expect(lambda x: float(x > 0.3))
+        assert step == pytest.approx(law.sf(0.3), abs=1e-11)
+    kink = Uniform(0.0, 1.0).frozen().expect(lambda x: abs(x - 0.3))
+    assert kink == pytest.approx((0.3**2 + 0.7**2) / 2, abs=1e-12)
+    beside = JacobiWeight(1.5, -0.7, -1.0, 1.0)
+    both = Mixture((beside, Arcsine(-2.0, 1.0)), (0.1, 0.9))
+    assert both.frozen().expect(lambda x: x**2) == pytest.approx(both.moment(2), rel=1e-8)
+    # numbers thin out at -1: the logarithm is at -1 itself for none of the mass
+    assert Arcsine(-1.0, 1.0).frozen().expect(lambda x: math.log(1 + x)) == pytest.approx(
+        -math.log(2), abs=1e-6
+    )
+    assert Arcsine(-1.0, 1.0).frozen().entropy() == pytest.approx(math.log(math.pi / 2), abs=1e-7)
+
+
+def test_expectations_of_a_law_whose_density_is_wrong_are_refused():
+    class Wrong(Uniform):
+        def _pdf(self, x):
+            return 0.999 * super()._pdf(x)
+
+    with pytest.raises(ConvergenceError, match="adds up to"):
+        Wrong(0.0, 1.0).frozen().expect(lambda x: x)
 
 
 @every_law
