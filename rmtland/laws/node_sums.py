@@ -167,10 +167,13 @@ def weighed(cells: Panels, cdf: Callable[[Real], Real]) -> Real:
 
     It does next to an end other than 0 where the density is unbounded.
     """
-    # A panel that is rounding itself may have any mass, as of (1 - x)^(-0.9), and sees no error.
+    # A panel that is rounding itself may have any mass, as of (1 - x)^(-0.9), and see no error.
     size = np.maximum(np.abs(cells.left), np.abs(cells.right))
     narrow = cells.right - cells.left <= 1e-12 * size
-    rough = (cells.errors > 1e-13) | narrow
+    rough = cells.errors > 1e-13
+    if narrow.any():
+        gained = cdf(cells.right[narrow]) - cdf(cells.left[narrow])
+        rough[narrow] |= np.abs(gained - cells.mass[narrow]) > 1e-13
     weights = np.array(cells.weights)
     if rough.any():
         mass = cdf(cells.right[rough]) - cdf(cells.left[rough])
