@@ -61,6 +61,10 @@ from rmtland.typing import Complex, Logical, Real
 __all__ = ["SignedProductEquation"]
 
 
+_ON_CUT = 1e-15
+"""Distance from pi that arguments do not tell."""
+
+
 class _Linear(NamedTuple):
     """The equation at a state: its defect, and what a change of log w does to everything."""
 
@@ -225,10 +229,12 @@ class SignedProductEquation(SubordinationEquation):
             angles.append((here.imag, turn, 2 * np.pi))
         for angle, turn, most in angles:
             room = np.where(turn < 0, angle, most - angle)
-            inside = (angle > 0) & (angle < most)
+            inside = (angle > 0) & (angle < most - _ON_CUT)
             reach = 0.8 * room / np.maximum(np.abs(turn), 1e-300)
             cut = np.where(inside, np.minimum(cut, reach), cut)
         common = state.common + cut * change
+        below = np.abs(common.imag - np.pi) <= _ON_CUT
+        common.imag[below] = np.pi
         new = SubordinationState(
             common,
             (
@@ -256,6 +262,8 @@ class SignedProductEquation(SubordinationEquation):
             angle = np.abs(np.sin(place.imag)) + 1e-6
             size = np.maximum(size, np.where(np.isnan(move), np.nan, excess / angle))
         height = np.minimum(new.common.imag, np.pi - new.common.imag)
+        # Closer to the negative axis than arguments tell, as with nearly a point mass for A.
+        height = np.where(below & (np.abs(at.rise.imag) > 1e-9 * np.abs(at.rise)), 1.0, height)
         if len(self.factors) > 2:
             height = np.minimum(height, self._agreement(new))
         size = np.where(cut < 1, np.maximum(size, 1.0), size)

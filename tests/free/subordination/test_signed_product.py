@@ -507,3 +507,16 @@ def test_the_potential_of_a_symmetric_law_makes_no_turn(signed, positive):
     law = free_product(signed, *positive)
     z = 1j * law.hull[1] * np.logspace(-1, 1, 40)  # M is negative there, up to rounding
     assert law._log_potential(z).imag == pytest.approx(np.pi / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("width", [1e-4, 1e-6])
+@pytest.mark.parametrize("signed", [Semicircle(), Uniform(-2.0, 1.0)], ids=lambda v: v.__class__)
+def test_a_factor_that_is_nearly_a_point_mass(signed, width):
+    """It scales the other law, but for its variance; the law is as symmetric as its factors."""
+    factor = Discrete((1.0, 1.0 + width), (0.5, 0.5))
+    law, scaled = free_product(signed, factor), affine(signed, scale=factor.mean())
+    x = np.array([-1.4, -0.3, -1e-5, 0.0, 1e-5, 0.4, 0.8])
+    np.testing.assert_allclose(law.cdf(x), scaled.cdf(x), atol=0.2 * width**2 + 1e-13)
+    np.testing.assert_allclose(law.pdf(x), scaled.pdf(x), atol=0.2 * width**2 + 1e-12)
+    mirrored = free_product(affine(signed, scale=-1.0), factor)
+    np.testing.assert_allclose(law.cdf(x), 1 - mirrored.cdf(-x), atol=1e-13)
