@@ -51,7 +51,7 @@ from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.sharpness.adaptive import ScaledSurface
 from rmtland.landscape.sharpness.derivative_bounds import UnboundedDerivatives, derivative_bounds
 from rmtland.landscape.sharpness.output_expansion import expanded_rise
-from rmtland.landscape.sharpness.trust_region import quadratic_maximum
+from rmtland.landscape.sharpness.trust_region import quadratic_maximiser, quadratic_maximum
 from rmtland.landscape.surface import LossSurface, NetworkSurface, TorchSurface
 from rmtland.networks import LossPoint
 from rmtland.networks.overflow import NetworkOverflowError, squared_norm
@@ -75,7 +75,10 @@ class BallSharpness:
     rho : float
         Radius of the ball.
     lower : float
-        Rise at the best point found: S_rho is at least that, up to rounding of the loss.
+        Rise at the best point found: S_rho is at least that, up to rounding of the loss. Where the
+        Hessian was diagonalised the maximiser of the Taylor polynomial is one of the points; beyond
+        that (`EXACT_SIZE`), beside a maximum outside the ball, conjugate gradients promise half of
+        the polynomial's rise.
     upper : float or None
         Certified upper bound of S_rho; None where there is none, `why_no_upper` says why.
     sam : float
@@ -174,7 +177,7 @@ def ball_sharpness(
         hessian = surface.hessian(center)
         values, vectors = np.linalg.eigh(hessian)
         spectrum = (values, vectors.T @ gradient)
-        summit = _summit(values, vectors, spectrum[1], radius)
+        summit = vectors @ quadratic_maximiser(spectrum[1], values, radius)
         top, top_vectors = float(values[-1]), vectors[:, -wanted:]
         with np.errstate(over="ignore"):  # an infinite error of a huge Hessian says so
             error = float(np.linalg.norm(hessian @ vectors[:, -1] - top * vectors[:, -1]))
@@ -187,27 +190,31 @@ def ball_sharpness(
     best, place, worst = -np.inf, np.zeros(surface.size), abs(loss)
     sam = 0.0
     starts = _starts(gradient, norm, top_vectors, restarts, surface.size, generator)
-    for i, start in enumerate(starts):
-        try:
-            found, where = _ascent(surface, center, radius, start, steps)
-            if i == 0 and norm > 0.0:
-                sam = surface.loss(center + radius * start) - loss
-        except NetworkOverflowError as overflow:
-            raise NetworkOverflowError(
-                f"the loss overflows in the ball of radius {radius:g}; give a smaller rho"
-            ) from overflow
+
+    def climb(start: Real, length: float | None = None) -> None:
+        nonlocal best, place, worst
+        found, where = _ascent(surface, center, radius, start, steps, length)
         worst = max(worst, abs(found))
         if found - loss > best:
             best, place = found - loss, where
-    fall = norm * radius - sam
-    if fall > sam:  # along the gradient the loss rises, and falls before the sphere: near a maximum
-        length = radius * (0.5 * radius / fall)
-        if not summit.any():
-            product = surface.operator(center).matvec
-            summit = _truncated_newton(product, gradient / norm, radius / norm, 10 * steps)
-        found, where = _ascent(surface, center, radius, summit, steps, length)
-        if found - loss > best:
-            best, place = found - loss, where
+
+    try:
+        for i, start in enumerate(starts):
+            climb(start)
+            if i == 0 and norm > 0.0:
+                sam = surface.loss(center + radius * start) - loss
+        fall, length = norm * radius - sam, None
+        if fall > sam:  # along the gradient the loss rises, and falls before the sphere
+            length = radius * (0.5 * radius / fall)
+            if not summit.any():
+                product = surface.operator(center).matvec
+                summit = _truncated_newton(product, gradient / norm, radius / norm, 10 * steps)
+        if summit.any():
+            climb(summit, length)
+    except NetworkOverflowError as overflow:
+        raise NetworkOverflowError(
+            f"the loss overflows in the ball of radius {radius:g}; give a smaller rho"
+        ) from overflow
     if best < 0.0:  # a maximum: the centre itself is in the ball
         best, place = 0.0, np.zeros(surface.size)
     above = _above(surface, center, radius, spectrum, error)
@@ -245,14 +252,6 @@ def _starts(
     for _ in range(restarts):
         drawn = generator.standard_normal(size)
         yield drawn / np.linalg.norm(drawn)
-
-
-def _summit(values: Real, vectors: Real, along: Real, radius: float) -> Real:
-    """Return the Taylor polynomial's maximum over the radius if the ball holds it, or zeros."""
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        newton = -vectors @ (along / values / radius)
-    inside = bool(values[-1] < 0.0) and float(np.linalg.norm(newton)) < 1.0
-    return newton if inside else np.zeros(len(values))
 
 
 def _truncated_newton(

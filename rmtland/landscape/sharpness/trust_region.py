@@ -31,7 +31,7 @@ from scipy.optimize import minimize_scalar
 from rmtland.arguments import float_array, nonnegative
 from rmtland.typing import Real
 
-__all__ = ["quadratic_maximum"]
+__all__ = ["quadratic_maximiser", "quadratic_maximum"]
 
 
 def quadratic_maximum(gradient: Real, eigenvalues: Real, radius: float) -> float:
@@ -56,6 +56,62 @@ def quadratic_maximum(gradient: Real, eigenvalues: Real, radius: float) -> float
     ValueError
         For a negative radius, numbers that are not finite, or other shapes.
     """
+    linear, values, unit = _scaled(gradient, eigenvalues, radius)
+    if unit == 0.0 or not np.isfinite(unit):
+        return unit
+    return unit * _in_the_unit_ball(linear**2, values)
+
+
+def quadratic_maximiser(gradient: Real, eigenvalues: Real, radius: float) -> Real:
+    """Return where a quadratic function is largest in a ball, over the radius.
+
+    Parameters
+    ----------
+    gradient, eigenvalues, radius
+        As in `quadratic_maximum`.
+
+    Returns
+    -------
+    ndarray, shape (p,)
+        Components along the eigenvectors, of a length of at most 1; zeros where the function is
+        constant, or leaves the range of floating-point numbers.
+
+    Raises
+    ------
+    ValueError
+        As in `quadratic_maximum`.
+    """
+    linear, values, unit = _scaled(gradient, eigenvalues, radius)
+    if unit == 0.0 or not np.isfinite(unit):
+        return np.zeros_like(linear)
+    lowest, size = max(0.0, float(values.max())), float(np.linalg.norm(linear))
+
+    def place(above: float) -> Real:
+        shifts = np.maximum(lowest - values, 0.0) + above
+        found: Real = np.divide(linear, shifts, out=np.zeros_like(linear), where=linear != 0.0)
+        return found
+
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        here = place(0.0)
+        length = float(np.linalg.norm(here))
+    if not length <= 1.0:
+        low, high = -60.0, 0.0  # logarithms of the shift over the length of the gradient
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            inside = float(np.linalg.norm(place(size * float(np.exp(middle))))) <= 1.0
+            low, high = (low, middle) if inside else (middle, high)
+        here = place(size * float(np.exp(high)))
+        length = float(np.linalg.norm(here))
+    if values.max() >= 0.0:  # on the sphere: what is missing lies along the largest eigenvalue
+        here[values.argmax()] += np.sqrt(max(1.0 - length * length, 0.0))
+    return here / max(1.0, float(np.linalg.norm(here)))
+
+
+def _scaled(gradient: Real, eigenvalues: Real, radius: float) -> tuple[Real, Real, float]:
+    """Return gradient and eigenvalues in the unit ball and the function's own unit, and that.
+
+    Squares neither vanish nor overflow there.
+    """
     r = nonnegative("radius", radius)
     linear, values = (
         float_array(name, given, ndim=1)
@@ -65,13 +121,12 @@ def quadratic_maximum(gradient: Real, eigenvalues: Real, radius: float) -> float
         raise ValueError(
             f"gradient and eigenvalues must be as many; got {len(linear)} and {len(values)}"
         )
-    # in the unit ball and the function's own unit, in which squares neither vanish nor overflow
     with np.errstate(over="ignore"):
         linear, values = linear * r, values * r * r
     unit = max(float(np.abs(linear).max()), float(np.abs(values).max()))
-    if unit == 0.0 or not np.isfinite(unit):
-        return unit
-    return unit * _in_the_unit_ball((linear / unit) ** 2, values / unit)
+    if unit > 0.0 and np.isfinite(unit):
+        linear, values = linear / unit, values / unit
+    return linear, values, unit
 
 
 def _in_the_unit_ball(squares: Real, values: Real) -> float:
