@@ -13,7 +13,7 @@ from rmtland import MLP
 from rmtland.audit import audit_hessian
 from rmtland.cli.audit_tables import print_stages
 from rmtland.cli.output import Output
-from rmtland.networks import digits, gaussian, train
+from rmtland.networks import gaussian, train
 
 SMALL = (
     "audit",
@@ -136,7 +136,7 @@ def test_at_energies_and_at_their_checkpoint(rmtland, quick):
 
 @pytest.mark.slow
 def test_a_point_with_its_own_data(rmtland, quick, tmp_path):
-    data, net = digits(20, size=4, whiten=True, rng=1), MLP((16, 4, 16), activation="relu")
+    data, net = gaussian(20, 6, rng=1), MLP((6, 4, 6), activation="relu")
     theta = net.init(rng=5)
     np.savez(tmp_path / "p.npz", theta=theta, x=data.x, y=data.y)
     mine = [item for item in SMALL if item not in ("--samples", "16")]
@@ -144,7 +144,7 @@ def test_a_point_with_its_own_data(rmtland, quick, tmp_path):
     assert result.code == 0, result.err
     (stage,) = stages_of(result)
     assert stage["provenance"]["energy"] == net.at(theta, data.x, data.y).energy
-    assert stage["provenance"]["widths"] == [16, 4, 16]
+    assert stage["provenance"]["widths"] == [6, 4, 6]
 
 
 def test_gaussian_residuals(rmtland, quick):
