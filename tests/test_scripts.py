@@ -52,7 +52,7 @@ SMALL = {
     "check_device.py": [
         *("--small", "--parts", "distributions", "answers", "--budget", "60"),
     ],
-    "bench_fits.py": ["--runs", "10", "--jobs", "levels", "strengths", "goodness"],
+    "bench_fits.py": ["--runs", "20", "--jobs", "levels", "strengths", "goodness"],
     "bench_estimate.py": ["--jobs", "trace", "--repetitions", "2"],
     "estimate_coverage.py": [
         *("--repetitions", "2", "--jobs", "intervals", "--hessians", "GELU, trained"),
