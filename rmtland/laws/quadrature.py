@@ -237,7 +237,12 @@ def density_panels(
     last = _place(table[rows], stop)
     left, right = np.minimum(first, last), np.maximum(first, last)
     order = np.lexsort((right, left))
-    return Panels(*(column[order] for column in (left, right, x, weights, errors, rough)))
+    columns = [column[order] for column in (left, right, x, weights, errors, rough)]
+    left, right = columns[:2]
+    # Both halves of a piece end in the middle, which each of them rounds.
+    apart = np.abs(left[1:] - right[:-1])
+    left[1:] = np.where(apart <= 2 * np.spacing(np.abs(right[:-1])), right[:-1], left[1:])
+    return Panels(*columns)
 
 
 def _skip_unknown(

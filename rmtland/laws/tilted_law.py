@@ -148,12 +148,16 @@ class Tilted(Law):
         return np.broadcast_to(np.asarray(self.weight(x), dtype=np.float64), x.shape)
 
     @cached_property
+    def _cuts(self) -> tuple[float, ...]:
+        """Ends of panels inside bands: a grid, and where the density of the law is not smooth."""
+        grid = np.linspace(*self.law.hull, 17)[1:-1].tolist()
+        return tuple(sorted({*grid, *self._singular_places}))
+
+    @cached_property
     def _cells(self) -> tuple[Panels, Real]:
         """Panels of the law, at most 1/16 of its hull wide, and the masses of their nodes."""
-        low, high = self.law.hull
-        grid = tuple(np.linspace(low, high, 17)[1:-1].tolist())
         whole = CutLaw(self.law, self.law.support)
-        cells = density_panels(whole, tolerance=1e-12, cuts=grid)
+        cells = density_panels(whole, tolerance=1e-12, cuts=self._cuts)
         return cells, weighed(cells, whole._cdf)
 
     @cached_property
@@ -331,8 +335,7 @@ class Tilted(Law):
         band = np.searchsorted(starts, right[panel], side="right") - 1
         low, high = starts[band], stops[band]
         # Pieces between cuts, of which the panel is in the lower or the upper half
-        grid = np.linspace(*self.law.hull, 17)[1:-1]
-        for cut in grid:
+        for cut in self._cuts:
             low = np.where((cut > low) & (cut <= left[panel]), cut, low)
             high = np.where((cut < high) & (cut >= right[panel]), cut, high)
         upper = left[panel] / 2 + right[panel] / 2 > low / 2 + high / 2

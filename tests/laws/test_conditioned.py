@@ -20,6 +20,7 @@ from rmtland.laws import (
     Uniform,
     affine,
     mixture,
+    pushforward,
     tilted,
     truncated,
 )
@@ -115,6 +116,28 @@ def test_what_is_cut_off_keeps_the_mass_that_rounding_hides():
                 lambda t, z=z: float(law.pdf(float(t))) / (z - t), [-0.6, z.real, 1.0]
             )
         assert cut.stieltjes(z) == pytest.approx(complex(exact) / law.sf(-0.6), rel=1e-9)
+
+
+def test_a_tilted_law_with_a_density_that_is_unbounded_inside_a_band():
+    """The cubic takes -2 to .9, inside the band, and has turning points; by its angle."""
+    cubic, start = (0.1, -1.0, 0.2, 0.25), Arcsine(-2.0, 1.0)
+    law = tilted(pushforward(start, cubic), lambda x: np.exp(2 * x))
+    t = (np.arange(400000) + 0.5) * np.pi / 400000
+    values = np.polyval(cubic[::-1], -0.5 + 1.5 * np.cos(t))
+    weights = np.exp(2 * values) / np.exp(2 * values).sum()
+    for x in (-0.44, 0.0, 0.89, 0.91, 0.9455, 1.2):
+        assert law.cdf(x) == pytest.approx(weights[values <= x].sum(), abs=1e-5)
+    assert law.mean() == pytest.approx(weights @ values, rel=1e-9)
+
+
+def test_a_law_cut_below_an_end_of_infinite_density_has_all_its_mass_there():
+    law = truncated(JacobiWeight(-0.5, 2.5, 0.0, 1.0), 0.5)
+    with mpmath.workdps(20):  # in the root of the distance from the end
+        mass = mpmath.quad(lambda u: (1 - u * u) ** 2.5, [0, mpmath.sqrt(0.5)])
+        exact = mpmath.quad(
+            lambda u: (1 - u * u) ** 2.5 / (mpmath.mpf("0.001") + u * u), [0, 0.1, mpmath.sqrt(0.5)]
+        )
+    assert law.stieltjes(1.001) == pytest.approx(float(exact / mass), rel=1e-9)
 
 
 def test_size_biased_laws():
