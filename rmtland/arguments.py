@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,7 @@ from rmtland.typing import Complex, NumpyArray, Real
 
 __all__ = [
     "among",
+    "callable_or_none",
     "choice",
     "complex_points",
     "count",
@@ -40,7 +41,10 @@ __all__ = [
     "nonnegative",
     "points",
     "positive",
+    "truth",
 ]
+
+Called = TypeVar("Called")
 
 
 def finite(name: str, value: object) -> float:
@@ -174,6 +178,32 @@ def among(name: str, value: Any, allowed: Mapping[int, str]) -> int:
             f"{name} must be {', '.join(words[:-1])} or {words[-1]}; got {_shown(value)}"
         )
     return int(value)
+
+
+def truth(name: str, value: object) -> bool:
+    """Return `value` as a bool if it is a truth value of Python or NumPy.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else, a number included.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
+def callable_or_none(name: str, value: Called | None) -> Called | None:
+    """Return `value` if it can be called, or is None.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be a callable or None; got {value!r}")
+    return value
 
 
 def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:

@@ -21,13 +21,15 @@ from rmtland import (
     spike_strengths,
     spiked,
 )
+from rmtland.audit import audit_spectra
 from rmtland.ensembles import DeformedWigner, HaarProduct, HaarSum, SpikedEnsemble, WishartEnsemble
 from rmtland.estimate import SummedOperator
 from rmtland.free import MatrixDyson, kronecker_covariance
 from rmtland.landscape.sharpness import generic_ranks
-from rmtland.models import DeepGaussNewton, LinearJacobian
+from rmtland.models import DeepGaussNewton, LinearJacobian, TabulatedLaw
 from rmtland.models.population import PopulationHessian
 from rmtland.models.two_leg import TwoLegHessian
+from rmtland.networks import MLP, HessianSplit, train
 from rmtland.spectrum import Spectrum
 
 ONE_NUMBER = [arguments.finite, arguments.positive, arguments.nonnegative]
@@ -162,6 +164,29 @@ def test_masked_spikes_and_covariances_are_refused():
     ):
         with pytest.raises(ValueError, match=r"masks 1 of its [24]"):
             take()
+
+
+def test_truth_values_and_callables():
+    assert arguments.truth("bias", np.True_) is True
+    assert arguments.callable_or_none("progress", None) is None
+    assert arguments.callable_or_none("progress", print) is print
+    net, spectrum = MLP((2, 2)), Spectrum([1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
+    x = np.ones((3, 2))
+    for make, message in (
+        (lambda: arguments.truth("bias", 1), "bias must be True or False; got 1"),
+        (lambda: free_variables("x", self_adjoint=None), "self_adjoint must be True or False"),
+        (lambda: audit_spectra(spectrum, piecewise_linear=2), "piecewise_linear must be True or"),
+        (lambda: audit_spectra(spectrum, progress=3), "progress must be a callable or None; got 3"),
+        (lambda: audit_spectra(spectrum, levels=3), "levels must be a list or a tuple; got 3"),
+        (lambda: audit_spectra(spectrum, laws=[Semicircle()]), "laws must be a dictionary of laws"),
+        (lambda: train(net, net.init(rng=0), x, x, callback=3), "callback must be a callable"),
+        (lambda: train(None, net.init(rng=0), x, x), "expected a network such as MLP; got NoneTy"),
+        (lambda: HessianSplit(None, np.eye(2)), "gauss_newton must be an array; got NoneType"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            make()
+    with pytest.raises(ValueError, match="error must be zero or positive; got -1"):
+        TabulatedLaw([0.0, 1.0], [1.0], error=-1.0)
 
 
 def test_sequences():

@@ -30,7 +30,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rmtland.arguments import choice
+from rmtland.arguments import callable_or_none, choice
 from rmtland.arrays import to_numpy
 from rmtland.audit.bands import MeasuredDistribution
 from rmtland.audit.conditioned_levels import CONDITIONED
@@ -46,6 +46,7 @@ from rmtland.audit.measured import (
     Progress,
     effective_ratio,
     is_piecewise_linear,
+    silent,
 )
 from rmtland.audit.operator_audit import audit_operators
 from rmtland.laws import Law
@@ -143,7 +144,7 @@ def audit_hessian(
             rng=rng,
             progress=progress,
         )
-    show = progress or _silent
+    show = callable_or_none("progress", progress) or silent
     double = in_double(point)
     show("exact Hessian", 0, 1)
     measured = MeasuredHessian.of_point(double)
@@ -242,7 +243,3 @@ def _origin(point: LossPoint) -> Record:
         "parameters": int(net.parameter_count),
         "gradient_norm": float(np.linalg.norm(to_numpy(point.gradient))),
     }
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    del what, done, total

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rmtland.arguments import callable_or_none, entries
 from rmtland.audit.conditioned_levels import CONDITIONED, conditioned_theories
 from rmtland.audit.distance import kolmogorov
 from rmtland.audit.dyson_levels import DysonTheory, dyson_theories
@@ -25,7 +26,7 @@ from rmtland.audit.findings import HessianAudit
 from rmtland.audit.free_levels import free_sum_of_parts, free_theories
 from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level, LevelLaw, Theory
-from rmtland.audit.measured import MeasuredHessian, Progress
+from rmtland.audit.measured import MeasuredHessian, Progress, silent
 from rmtland.audit.shares import Share
 from rmtland.comparison import Comparison, compare
 from rmtland.ensembles import HaarSum
@@ -61,13 +62,17 @@ class LevelComparisons:
     """
 
     def __init__(
-        self, measured: MeasuredHessian, levels: Collection[Level] | None, progress: Progress
+        self,
+        measured: MeasuredHessian,
+        levels: Collection[Level] | None,
+        progress: Progress | None,
     ) -> None:
-        wanted = set(Level) if levels is None else set(levels)
+        wanted = set(Level) if levels is None else set(entries("levels", levels))
         unknown = [level for level in wanted if not isinstance(level, Level)]
         if unknown:
             raise TypeError(f"levels must be members of rmtland.audit.Level; got {unknown[0]!r}")
-        self.measured, self.wanted, self.progress = measured, wanted, progress
+        self.measured, self.wanted = measured, wanted
+        self.progress = callable_or_none("progress", progress) or silent
         self.results: list[LevelResult] = []
         self.inapplicable: dict[Level, str] = {}
         self.distances: Distances = {}
@@ -272,6 +277,8 @@ def as_laws(laws: Mapping[str, Law | SpectralModel] | None) -> dict[str, Law]:
     TypeError
         If one has no law.
     """
+    if laws is not None and not isinstance(laws, Mapping):
+        raise TypeError(f"laws must be a dictionary of laws by name; got {laws!r}")
     found = {}
     for name, given in (laws or {}).items():
         law = given if isinstance(given, Law) else getattr(given, "law", None)

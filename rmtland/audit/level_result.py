@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rmtland.arguments import nonnegative
 from rmtland.audit.levels import Family, Level
 from rmtland.comparison import Comparison
 from rmtland.deprecation import renamed_method
@@ -119,7 +120,15 @@ class LevelResult:
         -------
         Standing
             Refuted, holds (the whole range is at or below the threshold), or open.
+
+        Raises
+        ------
+        ValueError
+            If `threshold` is negative, infinite or NaN.
+        TypeError
+            If it is no real number.
         """
+        threshold = nonnegative("threshold", threshold)
         low, high = self.kolmogorov_range
         if low > threshold:
             return Standing.REFUTED

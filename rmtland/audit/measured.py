@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from rmtland.arguments import nonnegative, positive
+from rmtland.arguments import nonnegative, positive, truth
 from rmtland.arrays import to_numpy
 from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
@@ -33,6 +33,7 @@ __all__ = [
     "Progress",
     "effective_ratio",
     "is_piecewise_linear",
+    "silent",
     "symmetric_parts",
 ]
 
@@ -84,6 +85,9 @@ class MeasuredHessian:
                 f"the mean eigenvalue of the Gauss-Newton part is {first.mean():.3g}; levels of "
                 "theory need a positive one: look whether the parts were confused, or leave it out"
             )
+        object.__setattr__(
+            self, "piecewise_linear", truth("piecewise_linear", self.piecewise_linear)
+        )
         if self.phi is not None:
             object.__setattr__(self, "phi", positive("phi", self.phi))
         if self.energy is not None:
@@ -190,3 +194,8 @@ def symmetric_parts(gauss_newton: Real, residual: Real) -> tuple[Real, Real, Rea
 
 def _matrix(array: Array) -> Real:
     return np.asarray(to_numpy(array).astype(np.float64))
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nothing of what is being done."""
+    del what, done, total

@@ -29,14 +29,14 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import choice, count
+from rmtland.arguments import callable_or_none, choice, count
 from rmtland.audit.cost import check_size
 from rmtland.audit.estimated_audit import audit_estimates
 from rmtland.audit.findings import HessianAudit
 from rmtland.audit.free_levels import ATOMS
 from rmtland.audit.level_comparisons import as_laws
 from rmtland.audit.levels import Level
-from rmtland.audit.measured import MeasuredHessian, Progress
+from rmtland.audit.measured import MeasuredHessian, Progress, silent
 from rmtland.audit.spectra_audit import audit_spectra
 from rmtland.estimate import spectral_density, symmetric_operator
 from rmtland.estimate.operators import SymmetricOperator
@@ -194,7 +194,7 @@ def audit_operators(
     check_size(order)
     if phi is None:
         phi = parts.phi
-    show = progress or _silent
+    show = callable_or_none("progress", progress) or silent
     provenance = {
         "source": parts.source,
         "parameters": order,
@@ -317,7 +317,3 @@ def _spectra(
 def _exact(operator: SymmetricOperator, name: str) -> Spectrum:
     del name
     return Spectrum(np.linalg.eigvalsh(operator.dense()), precision=operator.precision)
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    del what, done, total

@@ -91,7 +91,7 @@ def audit_spectra(
         return audit_estimates(
             measured, levels=levels, laws=given, progress=progress, provenance=provenance
         )
-    run = LevelComparisons(measured, levels, progress or _silent)
+    run = LevelComparisons(measured, levels, progress)
     try:
         run.compare_free()
         run.compare_given(given)
@@ -103,7 +103,3 @@ def audit_spectra(
     run.compare_dyson(20, None)  # says why not
     run.compare_conditioned(0, None)  # likewise
     return run.audit(provenance)
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    del what, done, total

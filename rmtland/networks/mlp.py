@@ -55,7 +55,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from rmtland.arguments import choice, count, nonnegative
+from rmtland.arguments import choice, count, nonnegative, truth
 from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.deprecation import keyword_only
 from rmtland.networks.activation import Activation, activation
@@ -130,10 +130,8 @@ class MLP:
                 f"widths must name at least the inputs and the outputs; got {widths}; "
                 "write for example (16, 16, 16) for one hidden layer"
             )
-        if not isinstance(self.bias, bool | np.bool_):
-            raise TypeError(f"bias must be True or False; got {self.bias!r}")
         object.__setattr__(self, "widths", widths)
-        object.__setattr__(self, "bias", bool(self.bias))
+        object.__setattr__(self, "bias", truth("bias", self.bias))
         object.__setattr__(self, "weight_decay", nonnegative("weight_decay", self.weight_decay))
         activation(self.activation)
         choice("loss", self.loss, tuple(LOSSES))

@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import entries
+from rmtland.arguments import entries, truth
 from rmtland.typing import ArrayLike, NumpyArray, Values
 
 __all__ = ["Letter", "Polynomial", "Word", "WordMoments", "free_variables"]
@@ -318,8 +318,7 @@ def free_variables(names: str | Iterable[str], *, self_adjoint: bool = True) -> 
     rmtland.free.law_of_polynomial : the law of a polynomial in them.
     """
     parts = names.replace(",", " ").split() if isinstance(names, str) else entries("names", names)
-    if not isinstance(self_adjoint, bool | np.bool_):
-        raise TypeError(f"self_adjoint must be True or False; got {self_adjoint!r}")
+    self_adjoint = truth("self_adjoint", self_adjoint)
     if not parts or not all(isinstance(name, str) and name.isidentifier() for name in parts):
         raise ValueError(f"names must be identifiers such as 'x y'; got {names!r}")
     found = tuple(Polynomial({(Letter(name, self_adjoint),): 1.0}) for name in parts)

@@ -46,7 +46,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rmtland.arguments import positive
+from rmtland.arguments import callable_or_none, positive
 from rmtland.models.far_field import root_mean_square
 from rmtland.solution import ConvergenceError, Solution
 from rmtland.typing import ArrayLike, Complex, Logical, Real
@@ -141,6 +141,7 @@ def outliers(
         raise TypeError(
             f"model must be a law of a Hessian, such as DysonHessian; got {type(model).__name__}"
         )
+    callable_or_none("progress", progress)
     share = positive("largest_share", largest_share)
     if share > 0.5:
         raise ValueError(f"largest_share must be at most 0.5; got {share}")

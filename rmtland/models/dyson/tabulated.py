@@ -46,7 +46,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from threadpoolctl import threadpool_limits
 
-from rmtland.arguments import count, finite, points as points_of, positive
+from rmtland.arguments import count, float_array, points as points_of, positive
 from rmtland.models.dyson.fixed_points import SolvedStates
 from rmtland.models.dyson.table_pieces import pieces_of
 from rmtland.models.dyson.tabulated_law import TabulatedLaw
@@ -305,9 +305,9 @@ class _Table:
     def span(self, limits: tuple[float, float] | None) -> tuple[float, float]:
         """Find an interval with all but a few thousandths of the mass."""
         if limits is not None:
-            low, high = finite("limits", limits[0]), finite("limits", limits[1])
+            low, high = float_array("limits", limits, ndim=1) if np.size(limits) == 2 else (0, 0)
             if not low < high:
-                raise ValueError(f"limits must ascend; got {limits}")
+                raise ValueError(f"limits must be two ascending numbers; got {limits}")
             pad = 0.05 * (high - low)
             return low - pad, high + pad
         mean = self.model.mean()

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import float_array, nonnegative
+from rmtland.arguments import extended, float_array, nonnegative
 from rmtland.laws import Law
 from rmtland.laws.consistency import certify_once
 from rmtland.typing import Atoms, Complex, Real, Support
@@ -51,7 +51,7 @@ class TabulatedLaw(Law):
     TypeError
         If edges, masses or the atom are not real numbers.
     ValueError
-        If the edges do not ascend, or the masses are no probabilities.
+        If the edges do not ascend, the masses are no probabilities, or the error is negative.
     """
 
     edges: Real
@@ -71,6 +71,8 @@ class TabulatedLaw(Law):
         edges = float_array("edges", self.edges, ndim=1)
         masses = float_array("masses", self.masses, ndim=1)
         object.__setattr__(self, "atom", nonnegative("atom", self.atom))
+        if not extended("error", self.error) >= 0:
+            raise ValueError(f"error must be zero or positive; got {self.error}")
         if edges.size != masses.size + 1 or not (np.diff(edges) > 0).all():
             raise ValueError(
                 f"edges must ascend and be one more than masses; got {edges.size} and {masses.size}"

@@ -44,7 +44,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from rmtland.arguments import positive
+from rmtland.arguments import points, positive
 from rmtland.networks.activation import activation as named_activation
 from rmtland.typing import Real
 
@@ -103,7 +103,7 @@ class UnitKernel:
         ValueError
             If there is no closed form and the series does not converge.
         """
-        return self._forms()[0](np.asarray(t, dtype=np.float64))
+        return self._forms()[0](points("t", t))
 
     def slope(self, t: Real) -> Real:
         """Return k'(t).
@@ -123,7 +123,7 @@ class UnitKernel:
         ValueError
             If there is no closed form and the series does not converge.
         """
-        return self._forms()[1](np.asarray(t, dtype=np.float64))
+        return self._forms()[1](points("t", t))
 
     def _forms(self) -> tuple[Callable[[Real], Real], Callable[[Real], Real]]:
         v = self.radius**2

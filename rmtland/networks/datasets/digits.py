@@ -78,7 +78,7 @@ def digits(
         If `whiten` is none of its values, or `samples` no integer.
     """
     target = choice("target", target, ("autoencoder", "one-hot"))
-    if size not in (8, 4):
+    if np.ndim(size) or size not in (8, 4):
         raise ValueError(f"size must be 8 or 4 pixels a side; got {size!r}")
     if not isinstance(whiten, bool | np.bool_ | str):
         raise TypeError(f"whiten must be True, False, 'zca' or 'pca'; got {whiten!r}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rmtland.arguments import count, nonnegative
+from rmtland.arguments import count, entries, nonnegative
 from rmtland.networks.activation import Activation
 from rmtland.networks.datasets.dataset import Dataset
 from rmtland.networks.mlp import MLP
@@ -99,7 +99,7 @@ def teacher_student(
         If a number is of another type.
     """
     samples, noise = count("samples", samples), nonnegative("noise", noise)
-    teacher = MLP(tuple(widths), activation=activation)
+    teacher = MLP(entries("widths", widths), activation=activation)
     generator = random_generator(rng)
     theta = teacher.init(rng=generator)
     x = generator.standard_normal((samples, teacher.n_in))

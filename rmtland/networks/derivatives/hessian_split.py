@@ -63,6 +63,10 @@ class HessianSplit:
 
     def __post_init__(self) -> None:
         """Check the shapes."""
+        for name in ("gauss_newton", "residual"):
+            if not hasattr(getattr(self, name), "shape"):
+                kind = type(getattr(self, name)).__name__
+                raise TypeError(f"{name} must be an array; got {kind}")
         shape = tuple(self.gauss_newton.shape)
         if len(shape) != 2 or shape[0] != shape[1] or tuple(self.residual.shape) != shape:
             raise ValueError(

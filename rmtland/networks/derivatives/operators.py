@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from scipy.sparse.linalg import LinearOperator
 
+from rmtland.arguments import entries
 from rmtland.arrays import to_numpy
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array, Integer
@@ -161,9 +162,11 @@ def chosen_parameters(
     """
     if patterns is None:
         return None
-    wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    wanted = (patterns,) if isinstance(patterns, str) else entries("parameters", patterns)
     names = [block.name for block in blocks]
     for pattern in wanted:
+        if not isinstance(pattern, str):
+            raise TypeError(f"parameters must name blocks by text; got {pattern!r}")
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(f"no parameter block fits {pattern!r}; there are {', '.join(names)}")
     fitting = [b for b in blocks if any(fnmatchcase(b.name, pattern) for pattern in wanted)]

@@ -38,7 +38,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rmtland.arguments import count, nonnegative
+from rmtland.arguments import callable_or_none, count, nonnegative
 from rmtland.arrays import placed, to_numpy
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.mlp import MLP
@@ -188,12 +188,14 @@ def train(
         For bad data or targets, if the loss overflows on the way, or for a checkpoint of another
         run.
     TypeError
-        If `energy` or `gradient_norm` is no real number, or `max_steps` or `checkpoint_every` is no
-        integer.
+        If `net` is no network, `energy` or `gradient_norm` is no real number, `max_steps` or
+        `checkpoint_every` no integer, or `progress` or `callback` cannot be called.
     """
     energy = None if energy is None else nonnegative("energy", energy)
     gradient_norm = None if gradient_norm is None else nonnegative("gradient_norm", gradient_norm)
     max_steps = count("max_steps", max_steps, min_value=0)
+    if not hasattr(net, "at"):
+        raise TypeError(f"expected a network such as MLP; got {type(net).__name__}")
     start = net.at(theta, x, y)
     plan = TrainingPlan.of(
         start,
@@ -210,7 +212,7 @@ def train(
         gradient_norm=gradient_norm,
         max_steps=max_steps,
         cut=method == "lbfgs",
-        callback=callback,
+        callback=callable_or_none("callback", callback),
         progress=_callable(progress),
     )
     file = None
@@ -246,7 +248,7 @@ def train(
     )
 
 
-def _callable(progress: object) -> Progress | None:
+def _callable(progress: Progress | bool | None) -> Progress | None:
     """Return a callback for progress; True and False are taken until the next version."""
     if isinstance(progress, bool):
         warnings.warn(
@@ -256,9 +258,7 @@ def _callable(progress: object) -> Progress | None:
             stacklevel=3,
         )
         return None
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a callable or None; got {progress!r}")
-    return progress
+    return callable_or_none("progress", progress)
 
 
 def _minimize(run: TrainingRun, file: Checkpoint | None, state: TrainingState) -> None:
