@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike
 
+from rmtland.arguments import dense_array
 from rmtland.arrays import to_numpy
 from rmtland.estimate.placement import HOST, Placement
 from rmtland.networks.array_arguments import detached
@@ -140,14 +141,16 @@ class SymmetricOperator:
         Raises
         ------
         ValueError
-            If the product has another shape, or holds NaN or infinities.
+            If the vectors or the product have another shape, or it holds NaN or infinities.
+        TypeError
+            If the vectors hold no numbers, or complex ones where the matrix is real.
         """
         if not self.place.is_host:
             result = self.place.take(self.multiply(self.place.put(vectors, self.work_dtype)))
             if not np.isfinite(result).all():
                 self._refuse(result)
             return result
-        given = np.asarray(vectors, dtype=self.dtype)
+        given = _as_vectors(vectors, self.size, self.dtype)
         own = given if self.is_own else given.copy(order="K")  # rows that are contiguous stay so
         return self._looked_at(self.product(own), given.shape)
 
@@ -265,7 +268,7 @@ class SymmetricOperator:
         ndarray, shape (p,)
             Its product.
         """
-        return self.matmat(np.asarray(vector).reshape(-1, 1))[:, 0]
+        return self.matmat(dense_array("vector", vector).reshape(-1, 1))[:, 0]
 
     def dense(self) -> NumpyArray:
         """Return the matrix: the one that was given, or p products with the identity.
@@ -323,6 +326,19 @@ class SymmetricOperator:
 
     def __repr__(self) -> str:
         return f"SymmetricOperator(size={self.size}, dtype={self.dtype}, source={self.source!r})"
+
+
+def _as_vectors(vectors: Array, size: int, dtype: np.dtype[np.inexact]) -> NumpyArray:
+    """Return columns in the dtype of the products, or say what NumPy would drop without a word."""
+    given = dense_array("vectors", vectors)
+    if given.dtype.kind not in "biuf" + dtype.kind:
+        raise TypeError(
+            f"vectors must hold {'' if dtype.kind == 'c' else 'real '}numbers, as the matrix does; "
+            f"got dtype {given.dtype}"
+        )
+    if given.ndim != 2 or given.shape[0] != size:
+        raise ValueError(f"vectors must have shape ({size}, k); got {given.shape}")
+    return given.astype(dtype, copy=False)
 
 
 def columns_of(function: Callable[[Array], Array], vectors: NumpyArray) -> Array:

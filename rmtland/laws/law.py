@@ -98,10 +98,10 @@ class Law(LawTransforms):
         ValueError
             If a point is NaN, or there is no such method.
         """
+        choice("method", method, ("default", "stieltjes"))
         self._require_certificate()
         if method == "default":
             return pointwise(self._pdf, x)
-        choice("method", method, ("default", "stieltjes"))
         return pointwise(lambda x: Law._pdf(self, x), x)
 
     @overload
@@ -129,10 +129,10 @@ class Law(LawTransforms):
         ValueError
             If a point is NaN, or there is no such method.
         """
+        choice("method", method, ("default", "log_potential", "quadrature"))
         self._require_certificate()
         if method == "default":
             return pointwise(self._cdf, x)
-        choice("method", method, ("default", "log_potential", "quadrature"))
         if method == "log_potential":
             return pointwise(lambda x: Law._cdf(self, x), x)
         return pointwise(lambda x: np.minimum(mass_by_quadrature(self, x)[0], 1.0), x)

@@ -75,6 +75,24 @@ def test_functions_and_the_blocks_they_take(name, size):
     np.testing.assert_allclose(operator.matmat(vectors), array @ vectors, atol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("vector", "error", "message"),
+    [
+        (np.array([1 + 1j, 2.0, 3.0]), TypeError, "must hold real numbers, as the matrix does"),
+        (np.ma.masked_array([1.0, 2.0, 3.0], [0, 1, 0]), ValueError, "masks 1 of its 3 values"),
+        (np.array(["1", "2", "3"]), TypeError, "got dtype <U1"),
+        (None, TypeError, "got dtype object"),
+        (np.ones(2), ValueError, r"must have shape \(3, k\); got \(2, 1\)"),
+    ],
+)
+def test_vectors_that_numpy_would_cut_are_refused(vector, error, message):
+    """The imaginary part was dropped with a warning of NumPy, the mask without one."""
+    operator = symmetric_operator(np.diag([1.0, 2.0, 3.0]))
+    for multiply in (operator.matvec, lambda v: operator.matmat(np.ma.atleast_2d(v).T)):
+        with pytest.raises(error, match=message):
+            multiply(vector)
+
+
 def test_products_are_counted():
     operator = symmetric_operator(matrix(), check=False)
     operator.matmat(np.ones((12, 5)))

@@ -101,7 +101,9 @@ class UnitKernel:
         Raises
         ------
         ValueError
-            If there is no closed form and the series does not converge.
+            If there is no closed form and the series does not converge, or a cosine is NaN.
+        TypeError
+            If `t` holds no real numbers.
         """
         return self._forms()[0](points("t", t))
 
@@ -121,7 +123,9 @@ class UnitKernel:
         Raises
         ------
         ValueError
-            If there is no closed form and the series does not converge.
+            If there is no closed form and the series does not converge, or a cosine is NaN.
+        TypeError
+            If `t` holds no real numbers.
         """
         return self._forms()[1](points("t", t))
 

@@ -54,6 +54,8 @@ class HessianSplit:
     ------
     ValueError
         If the two matrices are not square and of one shape.
+    TypeError
+        If one is no array.
     """
 
     gauss_newton: Array
