@@ -267,6 +267,11 @@ class SymmetricOperator:
         -------
         ndarray, shape (p,)
             Its product.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `matmat`.
         """
         return self.matmat(dense_array("vector", vector).reshape(-1, 1))[:, 0]
 
@@ -328,7 +333,7 @@ class SymmetricOperator:
         return f"SymmetricOperator(size={self.size}, dtype={self.dtype}, source={self.source!r})"
 
 
-def _as_vectors(vectors: Array, size: int, dtype: np.dtype[np.inexact]) -> NumpyArray:
+def _as_vectors(vectors: Array, size: int, dtype: np.dtype[np.generic]) -> NumpyArray:
     """Return columns in the dtype of the products, or say what NumPy would drop without a word."""
     given = dense_array("vectors", vectors)
     if given.dtype.kind not in "biuf" + dtype.kind:
