@@ -459,7 +459,7 @@ def test_results_are_plain_values():
 
 
 @pytest.mark.parametrize("family", [WishartPlusWigner, WishartPlusReluBlock])
-@pytest.mark.parametrize("phi", [1.5, 4.0, 20.0])
+@pytest.mark.parametrize("phi", [1.5, 20.0, pytest.param(4.0, marks=pytest.mark.slow)])
 def test_a_null_space_is_fitted_by_the_member_that_has_one(family, phi):
     # With epsilon > 0, however small, half of the null space is negative: Kolmogorov .17 to .48.
     spectrum = WishartEnsemble(phi, 2.0).sample(300, rng=3)
