@@ -42,10 +42,11 @@ def installed(built, tmp_path_factory):
     return python
 
 
-def run(*command, folder):
+def run(*command, folder, **settings):
     """Run a program where nothing of the checkout is found, with the settings of a user."""
     hidden = ("PYTHONPATH", "MYPYPATH", "COLUMNS", "RMTLAND_KERNELS")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment |= settings
     return subprocess.run(
         [str(word) for word in command], cwd=folder, env=environment, capture_output=True, text=True
     )
@@ -125,7 +126,8 @@ def program(tmp_path):
 
 
 def test_a_program_of_a_user_runs(installed, program, tmp_path):
-    done = run(installed, program, folder=tmp_path)
+    # its kernels are those that other tests compile, of an installed package too
+    done = run(installed, program, folder=tmp_path, RMTLAND_KERNELS="interpreted")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(PROJECT["version"])
 
