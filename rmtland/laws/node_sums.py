@@ -272,11 +272,14 @@ def cauchy_sums(z: Complex, nodes: Real, masses: Real) -> tuple[Complex, Complex
 
 
 def potential_sums(z: Complex, nodes: Real, masses: Real) -> Complex:
-    """Sum of masses * log(z - nodes), from above on the axis."""
+    """Sum of masses * log(z - nodes), from above on the axis.
+
+    A node that rounding puts on z is a step of numbers away: the density has no pole there.
+    """
     value = np.empty_like(z)
-    with np.errstate(divide="ignore"):
-        for rows in rows_of(z, nodes):
-            value[rows] = np.log(z[rows, None] - nodes) @ masses
+    for rows in rows_of(z, nodes):
+        apart = z[rows, None] - nodes
+        value[rows] = np.log(np.where(apart == 0, np.spacing(np.abs(nodes)), apart)) @ masses
     return value
 
 

@@ -140,6 +140,16 @@ def test_a_law_cut_below_an_end_of_infinite_density_has_all_its_mass_there():
     assert law.stieltjes(1.001) == pytest.approx(float(exact / mass), rel=1e-9)
 
 
+def test_the_potential_at_a_cut():
+    """In the middle of a semicircle it is that of the whole law, log(std) - 1/2."""
+    for law in (Semicircle(), Semicircle(1.5, center=0.3), Semicircle(1e-2, center=-7.1)):
+        middle = law.mean()
+        exact = math.log(law.std()) - 0.5
+        upper, lower = truncated(law, middle), truncated(law, high=middle)
+        assert upper.log_potential(middle) == pytest.approx(exact + 1j * math.pi, rel=1e-11)
+        assert lower.log_potential(middle) == pytest.approx(exact, rel=1e-11)
+
+
 def test_size_biased_laws():
     """Weight t once takes the null space away and moves the mean to m2/m1."""
     law = tilted(MarchenkoPastur(2.5, 0.6), lambda t: t)
