@@ -95,6 +95,9 @@ def sphere_error(operator: SymmetricOperator, mean: float, squares: Real, *, siz
 
     A form of vectors of radius sqrt(p) has the variance (2p/(p + 2)) (|A|_F^2 - (tr A)^2/p),
     p/(p + 1) of it for complex ones, and the squares of the images the mean |A|_F^2; p is `size`.
+    Few squares that differ as chi-squares of few degrees of freedom do, those of a few large
+    eigenvalues, do not know |A|_F^2: the error is widened as Student's quantile is for as many
+    degrees as their scatter tells (Satterthwaite).
     Rounding of the products comes first where all forms are equal, as those of the identity.
 
     Parameters
@@ -120,7 +123,11 @@ def sphere_error(operator: SymmetricOperator, mean: float, squares: Real, *, siz
     variance = max(frobenius - (mean / scale) ** 2 / size, 0.0)
     factor = size / (size + 1) if operator.is_complex else 2 * size / (size + 2)
     floor = rounding_of_products(operator) * float(np.sqrt(size * frobenius))
-    return scale * max(float(np.sqrt(factor * variance / squares.size)), floor)
+    m = squares.size
+    scatter = float((squares / scale**2).var(ddof=1)) / frobenius**2 if m > 1 else 0.0
+    degrees = m * max(1.0, 2.0 / max(scatter, 1e-12))
+    widening = float(stdtrit(degrees, 0.975) / ndtri(0.975))
+    return scale * max(widening * float(np.sqrt(factor * variance / m)), floor)
 
 
 def length_error(

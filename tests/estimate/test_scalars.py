@@ -331,6 +331,22 @@ def test_frobenius_norms_of_few_large_eigenvalues_cover(dtype):
     assert np.min(covered) >= 0.83
 
 
+def test_traces_of_few_large_eigenvalues_cover():
+    indices, covered = np.arange(1.0, 201.0), []
+    spectra = indices**-2, 2.0**-indices, np.append(np.zeros(199), 1.0)
+    for values in spectra:
+        operator = symmetric_operator(diags_array(values))
+        for products in (2, 3, 4, 6):
+            found = [
+                trace(operator, products=products, method="hutchinson", rng=s) for s in range(150)
+            ]
+            off = np.array([one.value for one in found]) - values.sum()
+            error = np.array([one.standard_error for one in found])
+            covered.append((np.abs(off) <= 1.96 * error).mean())
+    assert np.mean(covered) >= 0.92  # 1800 repetitions know .95 within .005
+    assert np.min(covered) >= 0.83
+
+
 def test_error_of_a_length_by_pairs_of_samples():
     operator = symmetric_operator(np.eye(1000))
     rows = np.random.default_rng(0).standard_normal((4, 3))
