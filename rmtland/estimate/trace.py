@@ -205,9 +205,11 @@ def frobenius_norm(
     if omega is not None:
         basis = orthonormal_images(found, found.multiply(omega))
         images = found.multiply(basis)
-        known = float(_squares(found, images).sum())
-        images = images - basis @ (place.adjoint(basis) @ images)
-        known += float(_squares(found, images).sum())  # the same block on the other side
+        outside = images - basis @ (place.adjoint(basis) @ images)  # on the other side too
+        dots = [place.column_dots(one, one) for one in (images, outside)]
+        squares = np.asarray(place.take(place.xp.concat(dots)))
+        found.refuse_infinities(squares)
+        known = float(squares.sum())
     omega = place.put(sphere_vectors(found, generator, budget - 2 * rank))
     if basis is not None:
         omega = omega - basis @ (place.adjoint(basis) @ omega)
