@@ -166,6 +166,7 @@ def isotropic_halting_time(
     if not size < 1e150:
         raise ValueError(f"scale must have a square that is a number; got {size:g}")
     count("draws", draws, min_value=2)  # one has no deviation
+    max_steps = count("max_steps", max_steps)
     if isinstance(curvatures, StartMeasure):
         raise TypeError(
             "the measure of a known start needs no isotropy: predict from it (halting_time); "

@@ -41,7 +41,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import count, finite, nonnegative, positive
+from rmtland.arguments import count, finite, nonnegative, points, positive
 from rmtland.typing import Real
 
 __all__ = [
@@ -393,9 +393,18 @@ def residual_polynomials(method: Method, nodes: Real, steps: int) -> Real:
     -------
     ndarray of float, shape (steps + 1, n)
         By the three-term recurrence, as a run in the same arithmetic would have them.
+
+    Raises
+    ------
+    ValueError
+        If a curvature is NaN or masked.
+    TypeError
+        If `method` is no method, or `nodes` holds no real numbers.
     """
+    if not isinstance(method, Method):
+        raise TypeError(f"method must be one such as GradientDescent(0.1); got {method!r}")
     step, momentum, extrapolation = method.coefficients(steps)
-    x = np.asarray(nodes, dtype=np.float64)
+    x = points("nodes", nodes)
     values = np.ones((steps + 1, *x.shape))
     before = values[0]
     with np.errstate(over="ignore", invalid="ignore"):

@@ -388,7 +388,7 @@ def preconditioned_law(
     ValueError
         If scales are not positive, or the power is not one of these.
     TypeError
-        If `damping` or `power` is no real number.
+        If `bulk` or `scales` is no law, or `damping` or `power` no real number.
 
     References
     ----------
@@ -404,6 +404,9 @@ def preconditioned_law(
     added, exponent = nonnegative("damping", damping), nonnegative("power", power)
     if isinstance(bulk, SpectralModel):
         bulk = bulk.law
+    for name, given in (("bulk", bulk), ("scales", scales)):
+        if not isinstance(given, Law):
+            raise TypeError(f"{name} must be a law; got {type(given).__name__}")
     low, _ = scales.hull
     if not low > 0:
         raise ValueError(f"scales must be positive; {scales} reaches down to {low:g}")

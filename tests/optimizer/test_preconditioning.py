@@ -8,11 +8,13 @@ from rmtland.laws import Discrete, Uniform
 from rmtland.networks import MLP, gaussian
 from rmtland.optimizer import (
     DiagonalPreconditioner,
+    GradientDescent,
     KroneckerPreconditioner,
     advise,
     advise_start,
     preconditioned,
     preconditioned_law,
+    residual_polynomials,
 )
 from rmtland.optimizer.loss_model import loss_model
 
@@ -188,3 +190,19 @@ def test_products_in_single_precision(case):
     found = advise_start(low, steps=30, measure=False, preconditioner=made)
     exact = advise_start(POINT, steps=30, measure=False, preconditioner=made)
     assert found.best[10] == pytest.approx(exact.best[10], rel=1e-3)
+
+
+def test_what_is_no_law_no_method_and_no_curvature_is_refused():
+    """At power 1 whatever came as the bulk was returned; masks of curvatures were dropped."""
+    point, method = Discrete((2.0,), (1.0,)), GradientDescent(0.1)
+    for wrong in (None, [1.0, 2.0], "law"):
+        with pytest.raises(TypeError, match="bulk must be a law; got"):
+            preconditioned_law(wrong, point)
+        with pytest.raises(TypeError, match="scales must be a law; got"):
+            preconditioned_law(point, wrong)
+        with pytest.raises(TypeError, match=r"method must be one such as GradientDescent\(0.1\)"):
+            residual_polynomials(wrong, [1.0], 3)
+    with pytest.raises(ValueError, match="masks 1 of its 2 values"):
+        residual_polynomials(method, np.ma.masked_array([1.0, 2.0], [0, 1]), 3)
+    with pytest.raises(TypeError, match="nodes must be real numbers"):
+        residual_polynomials(method, [1.0 + 1j], 3)

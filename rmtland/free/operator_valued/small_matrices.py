@@ -25,7 +25,6 @@ from rmtland.typing import NumpyArray
 __all__ = [
     "eigensystem_or_nan",
     "eigenvalues_or_nan",
-    "hermitian_eigenvalues_or_nan",
     "inverse_or_nan",
     "pseudoinverse_or_nan",
     "solve_or_nan",
@@ -82,11 +81,6 @@ def eigenvalues_or_nan(matrices: NumpyArray) -> NumpyArray:
     if matrices.shape[-1] == 2:
         return np.stack(_two_eigenvalues(matrices.astype(np.complex128)), axis=-1)
     return _each(np.linalg.eigvals, matrices, shape=matrices.shape[1:2], dtype=np.complex128)
-
-
-def hermitian_eigenvalues_or_nan(matrices: NumpyArray) -> NumpyArray:
-    """Eigenvalues of Hermitian matrices (n, r, r), ascending."""
-    return _each(np.linalg.eigvalsh, matrices, shape=matrices.shape[1:2], dtype=np.float64)
 
 
 def eigensystem_or_nan(matrices: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
