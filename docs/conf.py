@@ -137,6 +137,16 @@ def _indexed_once(app, page, source):
         )
 
 
+def _sources_lead_to_the_index(app, env):
+    """Let the source of an object lead back to the page that has its entry in the index."""
+    for entry in getattr(env, "_viewcode_modules", {}).values():
+        for name, page in list(entry[2].items()) if entry else ():
+            room, _, last = page.rpartition(".")
+            outer = f"{room.rpartition('.')[0]}.{last}"
+            if outer in env.found_docs:
+                entry[2][name] = outer
+
+
 def _fields_left_out(app, what, name, obj, skip, options):
     """Leave out fields of named tuples: the section Parameters of their class describes them."""
     return True if type(obj).__name__ == "_tuplegetter" else None
@@ -162,4 +172,5 @@ def setup(app):
     app.connect("autodoc-process-docstring", _symbols_kept, priority=900)  # after numpydoc
     app.connect("autodoc-process-docstring", _members_listed, priority=900)
     app.connect("source-read", _indexed_once)
+    app.connect("env-updated", _sources_lead_to_the_index)
     app.connect("source-read", subject_index.entries_added)

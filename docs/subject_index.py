@@ -15,7 +15,7 @@ __all__ = ["SUBJECTS", "entries_added", "formula_subjects", "page_of"]
 SUBJECTS: dict[str, str] = {
     "3/2 law": "rmtland.models.WishartPlusWigner",
     "three halves law": "rmtland.models.WishartPlusWigner",
-    "prefactor of the 3/2 law": "rmtland.models.WishartPlusWigner",
+    "prefactor 3/2 law": "rmtland.models.WishartPlusWigner",
     "critical energy": "rmtland.models.WishartPlusWigner",
     "critical energy exponent": "rmtland.models.WishartPlusWigner",
     "Wishart plus Wigner": "rmtland.models.WishartPlusWigner",
@@ -57,7 +57,7 @@ SUBJECTS: dict[str, str] = {
     "PyTorch model": "tutorials/your_torch_model",
     "Hessian-vector product": "rmtland.adapters.from_torch",
     "R-operator product": "rmtland.networks.LossPoint",
-    "R-transform of the ReLU block": "rmtland.models.WishartPlusReluBlock",
+    "R-transform ReLU block": "rmtland.models.WishartPlusReluBlock",
     "Gauss-Newton": "vocabulary",
     "critical points": "critical_points",
     "saddle points": "critical_points",

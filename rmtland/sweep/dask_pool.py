@@ -35,7 +35,7 @@ class Dask:
     Parameters
     ----------
     address : str
-        Such as "tcp://host:8786". The workers must have rmtland and the task installed; the
+        Such as ``"tcp://host:8786"``. The workers must have rmtland and the task installed; the
         store stays on the machine that runs the sweep. CUDA devices are shared out by whoever
         starts the workers (``dask cuda worker``).
     timeout : float
