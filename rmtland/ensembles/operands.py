@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.arguments import dense_array, float_array
+from rmtland.arguments import dense_array
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.spectrum import Spectrum
 
@@ -36,7 +36,9 @@ def law_of(name: str, value: object) -> Law:
     array = np.atleast_1d(dense_array(name, value))
     if array.dtype.kind not in "iuf" and array.size:
         raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}")
-    return EmpiricalLaw(float_array(name, array, ndim=1))
+    if not np.isfinite(array.astype(np.float64)).all():
+        raise ValueError(f"{name} holds NaN or infinite eigenvalues; remove them first")
+    return EmpiricalLaw(array)
 
 
 def lowest(law: Law) -> float:
