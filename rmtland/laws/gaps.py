@@ -128,8 +128,12 @@ class Gap:
         return samples, self.along(samples)
 
     def coordinates_of(self, points: Real) -> Real:
-        """Coordinates of points of the gap, which is not one through infinity."""
-        return invert(self, lambda curve: -curve.point, -points)
+        """Coordinates of points of the gap, which is not one through infinity.
+
+        As exactly as points are known along the gap: next to an edge at zero the rounding of a
+        coordinate moves them, and what lies between two of them is not sought.
+        """
+        return invert(self, lambda curve: -curve.point, -points, stepwise=True)
 
     def part(
         self,
@@ -264,7 +268,9 @@ def plain_gaps(law: _Transformed) -> list[Gap]:
     return [plain_gap(law, *pair) for pair in [*ends, (merged[-1][1], merged[0][0])]]
 
 
-def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
+def invert(
+    gap: Gap, transform: Callable[[Curve], Real], wanted: Real, *, stepwise: bool = False
+) -> Real:
     """Coordinates where a function that decreases along a gap takes the wanted values; else NaN.
 
     Bracketed in the table of the gap, then found by `bracketed_roots`.
@@ -281,12 +287,19 @@ def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
         samples[place],
         levels[place - 1] - goal,
         levels[place] - goal,
+        stepwise=stepwise,
     )
     return result
 
 
 def bracketed_roots(
-    function: Callable[[Real, Integer], Real], a: Real, b: Real, fa: Real, fb: Real
+    function: Callable[[Real, Integer], Real],
+    a: Real,
+    b: Real,
+    fa: Real,
+    fb: Real,
+    *,
+    stepwise: bool = False,
 ) -> Real:
     """Roots of many functions between a and b, by inverse quadratic interpolation with bisection.
 
@@ -296,6 +309,9 @@ def bracketed_roots(
         Takes points and the numbers of the functions to be evaluated there.
     a, b, fa, fb : ndarray
         Ends of the brackets and values there, of different signs.
+    stepwise : bool
+        Whether to end where rounding makes steps of a function: where its values at both ends of a
+        bracket have come again inside it, a smaller one has no other values.
 
     References
     ----------
@@ -305,6 +321,7 @@ def bracketed_roots(
     result = np.full(a.shape, np.nan)
     todo = np.arange(a.size)
     share = np.full(a.shape, 0.5)
+    above, below = np.zeros(a.shape, dtype=bool), np.zeros(a.shape, dtype=bool)
     for _ in range(90):
         if todo.size == 0:
             break
@@ -318,6 +335,9 @@ def bracketed_roots(
         result[todo] = best
         limit = 2e-16 * np.abs(best) / np.abs(b - a)
         going = (limit < 0.5) & (f != 0) & np.isfinite(f)
+        if stepwise:  # the value at the end of that sign has come again
+            above, below = np.where(f > 0, f == fc, above), np.where(f > 0, below, f == fc)
+            going &= ~(above & below)
         with np.errstate(all="ignore"):
             xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
             smooth = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
@@ -327,4 +347,5 @@ def bracketed_roots(
         share = np.clip(share, np.minimum(limit, 0.5), 1 - np.minimum(limit, 0.5))
         todo = todo[going]
         a, b, fa, fb, share = a[going], b[going], fa[going], fb[going], share[going]
+        above, below = above[going], below[going]
     return result

@@ -23,7 +23,7 @@ from rmtland.laws import (
     Wachter,
     affine,
 )
-from rmtland.laws.gaps import invert
+from rmtland.laws.gaps import bracketed_roots, invert
 
 NESTED = free_sum(
     free_product(Uniform(1.0, 2.0), MarchenkoPastur(0.3)), Discrete((-2, 3), (0.5, 0.5))
@@ -292,3 +292,26 @@ def test_a_gap_that_begins_at_a_rounding_of_zero():
     assert product.cdf(5.02e-13) == pytest.approx(31 / 58, abs=1e-15)
     assert law.cdf(5.02e-13) == pytest.approx((31 / 58 - (1 - t)) / t, abs=1e-14)
     assert 31 / 58 - law.cdf(5.02e-13) > 2e-11
+
+
+@pytest.mark.parametrize("step", [1e-6, 1e-9])
+@pytest.mark.parametrize("root", [0.3, 0.7123456789])
+def test_between_two_steps_of_rounding_no_root_is_sought(step, root):
+    """A product is known to 1e-6 of the distance to its hard edge: 36 points were computed."""
+
+    def found(**options):
+        seen = []
+
+        def stairs(x, row):
+            seen.append(x[0])
+            return np.floor((x**3 - root**3) / step) * step + 0.4 * step
+
+        ends = np.array([0.0]), np.array([1.0])
+        values = (stairs(end, None) for end in ends)
+        at = bracketed_roots(stairs, *ends, *values, **options)
+        return at, abs(stairs(at, None)), len(seen)
+
+    (at, value, count), (exact, least, whole) = found(stepwise=True), found()
+    assert value == least == 0.4 * step
+    assert abs(at - exact) <= step / root**2
+    assert count < 0.5 * whole
