@@ -30,8 +30,8 @@ SAMPLES = ("none", "matrices", "network")
 """What is drawn beside a law: nothing, its own random matrices, Hessians of a network."""
 
 _LONGEST = 2000
-_SIZES = (1e-12, 1e12)
-"""Parameters between which every family has a law that floats can show."""
+_SIZES = {"phi": (1e-12, 1e12), "energy": (1e-24, 1e24), "sigma": (1e-12, 1e12)}
+"""Parameters between which laws can be shown in floats; the energy has the units of sigma^2."""
 _MOST_WIDTH = 4000
 _MOST_SEED = 2**53 - 1
 """Larger integers are rounded by a browser, which would draw what another seed draws."""
@@ -48,7 +48,7 @@ class ExplorerState:
     phi : float
         Parameters per effective example, from 1e-12 to 1e12.
     energy : float
-        Loss per output, 0 or from 1e-12 to 1e12: residuals have variance 2 energy.
+        Loss per output, 0 or from 1e-24 to 1e24: residuals have variance 2 energy.
     sigma : float
         Mean of the Gauss-Newton part, from 1e-12 to 1e12.
     activation : str
@@ -88,10 +88,10 @@ class ExplorerState:
         object.__setattr__(self, "phi", positive("phi", self.phi))
         object.__setattr__(self, "energy", nonnegative("energy", self.energy))
         object.__setattr__(self, "sigma", positive("sigma", self.sigma))
-        for name in ("phi", "energy", "sigma"):
+        for name, (least, most) in _SIZES.items():
             value = getattr(self, name)
-            if value and not _SIZES[0] <= value <= _SIZES[1]:
-                raise ValueError(f"{name} must be from {_SIZES[0]:g} to {_SIZES[1]:g}; got {value}")
+            if value and not least <= value <= most:
+                raise ValueError(f"{name} must be from {least:g} to {most:g}; got {value}")
         object.__setattr__(self, "width", count("width", self.width, min_value=2))
         if self.width > _MOST_WIDTH:
             raise ValueError(f"width must be at most {_MOST_WIDTH}; got {self.width}")

@@ -44,7 +44,7 @@ def test_what_an_address_leaves_out_is_as_by_default():
         ("phi=half", "phi must be a number; got 'half'"),
         ("phi=9e-13", "phi must be from 1e-12 to 1e\\+12; got 9e-13"),
         ("sigma=1.1e12", "sigma must be from 1e-12 to"),
-        ("energy=1e-300", "energy must be from 1e-12 to"),
+        ("energy=1e-300", "energy must be from 1e-24 to"),
         ("energy=-1", "energy must be zero or"),
         ("width=1", "width must be an integer of at least 2"),
         ("width=4001", "width must be at most 4000"),
