@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from scipy import stats
 
+from rmtland.arguments import callable_or_none, extended, finite, positive
 from rmtland.laws.node_sums import expectation
 from rmtland.laws.quantiles import in_order
 from rmtland.typing import Atoms, Real, Record, Support, Values
@@ -110,7 +111,13 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         return float(m1), float(var), skewness, float(fourth / var**2) - 3
 
     def _entropy(self) -> float:
-        """Differential entropy; minus infinity for a law with atoms."""
+        """Differential entropy; minus infinity for a law with atoms.
+
+        Raises
+        ------
+        ConvergenceError
+            If it is not found, as where the density is almost 1/|x - a| next to an end a not 0.
+        """
         if self.law.atoms:
             return -np.inf
 
@@ -154,21 +161,33 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
 
         Raises
         ------
+        ValueError
+            If the scale is not positive, a bound is NaN, or, if conditional, there is no mass
+            between the bounds.
+        TypeError
+            If `loc`, `scale` or a bound is no real number, or `func` cannot be called.
         ConvergenceError
-            If the density of the law does not add up to its distribution function.
+            If the density of the law does not add up to its distribution function, or the function
+            is so rough that the expectation is not found, or has none.
         """
-        function = (lambda x: x) if func is None else func
-        low = -np.inf if lb is None else (lb - loc) / scale
-        high = np.inf if ub is None else (ub - loc) / scale
+        function = callable_or_none("func", func) or (lambda x: x)
+        loc, scale = finite("loc", loc), positive("scale", scale)
+        low = -np.inf if lb is None else (extended("lb", lb) - loc) / scale
+        high = np.inf if ub is None else (extended("ub", ub) - loc) / scale
 
         def at(x: Real) -> Real:
-            return np.array([function(loc + scale * point) for point in x], dtype=np.float64)  # type: ignore[no-untyped-call]
+            return np.array([function(loc + scale * point) for point in x], dtype=np.float64)
 
         total, mass = expectation(self.law, at, low=low, high=high)
         atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)
         atoms = atoms[(atoms[:, 0] >= low) & (atoms[:, 0] <= high)]
         total += float(at(atoms[:, 0]) @ atoms[:, 1])
-        return total / (mass + float(atoms[:, 1].sum())) if conditional else total
+        if not conditional:
+            return total
+        mass += float(atoms[:, 1].sum())
+        if not mass > 0:
+            raise ValueError(f"{self.law!r} has no mass between {lb} and {ub}")
+        return total / mass
 
 
 def frozen(law: Frozen) -> rv_frozen:

@@ -128,6 +128,8 @@ class Law(LawTransforms):
         ------
         ValueError
             If a point is NaN, or there is no such method.
+        ConvergenceError
+            If a quadrature of the density is not known within 1e-6.
         """
         choice("method", method, ("default", "log_potential", "quadrature"))
         self._require_certificate()

@@ -21,7 +21,7 @@ from fractions import Fraction
 import numpy as np
 
 from rmtland.laws.kronrod import KRONROD_WEIGHTS
-from rmtland.laws.quadrature import Banded, Panels, density_panels, rule_errors
+from rmtland.laws.quadrature import Banded, Panels, bounded, density_panels, rule_errors
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Complex, Real, Support
 
@@ -41,6 +41,7 @@ __all__ = [
 FINE = 1e-13
 """Error of quadratures, in units of the total mass."""
 _ROUNDS = 60  # of divisions of panels in which a function is not smooth
+_VALUES = 10**6  # of a function, after which panels are not divided
 _BLOCK = 2**18  # terms of a sum over nodes that are held at once
 
 
@@ -61,6 +62,13 @@ class CutLaw:
         for place, mass in self._whole.atoms:
             below -= np.where(x >= place, mass, 0.0)
         return below
+
+    def _sf(self, x: Real) -> Real:
+        """Survival function of the law without the masses of its atoms."""
+        above = np.array(self._whole._sf(x))
+        for place, mass in self._whole.atoms:
+            above -= np.where(x < place, mass, 0.0)
+        return above
 
 
 @dataclass(frozen=True)
@@ -135,22 +143,15 @@ def nodes_of(law: CutLaw, low: float, high: float, total: float) -> Nodes:
     asked beyond a cut is no closer than that. Tails are cut off, and errors allowed, in units of
     the total mass of the bands.
     """
-    tail = np.array([1e-17 * total])
     cuts: list[float] = []
-    bands: list[tuple[float, float]] = []
-    for left, right in law.support:
-        a = left if math.isfinite(left) else float(law._ppf(tail)[0])
-        b = right if math.isfinite(right) else float(law._isf(tail)[0])
-        if not a < b:
-            continue
-        bands.append((a, b))
+    law.support = bounded(law, total)
+    for a, b in law.support:
         steps = (b - a) * 2.0 ** -np.arange(1, 60)
         for cut in (low, high):
             if cut <= a:
                 cuts += (a + steps[steps > (a - cut) / 2]).tolist()
             if cut >= b:
                 cuts += (b - steps[steps > (cut - b) / 2]).tolist()
-    law.support = tuple(bands)
     cells = density_panels(law, tolerance=FINE * total, evaluations=20000, cuts=tuple(cuts))
     masses = weighed(cells, law._cdf)
     # A density like a power of the distance from an end is one at the node as it is rounded.
@@ -215,20 +216,27 @@ def expectation(
     Raises
     ------
     ConvergenceError
-        If the density does not add up to the distribution function.
+        If the density does not add up to the distribution function, or the estimated error is above
+        1e-6 of the integral of the size of the function.
     """
     cut = ((max(left, low), min(right, high)) for left, right in law.support)
-    bands = tuple((left, right) for left, right in cut if left < right)
-    part = CutLaw(law, bands)
-    ends = np.array(bands, dtype=np.float64).reshape(-1, 2)
-    exact = float((part._cdf(ends[:, 1]) - part._cdf(ends[:, 0])).sum())
-    total, mass, size = 0.0, 0.0, 0.0
-    for _ in range(_ROUNDS):
-        cells = density_panels(part, tolerance=1e-11)
+    part = CutLaw(law, tuple((left, right) for left, right in cut if left < right))
+    exact = _mass_of(part)
+    whole, part.support = part.support, bounded(part, max(exact, 1e-280))
+    tails = np.array(sorted({*sum(part.support, ())} - {*sum(whole, ())}))
+    missed = 1e-17 * exact * float(np.abs(function(tails)).sum()) if tails.size else 0.0
+    ends = np.array(part.support, dtype=np.float64).reshape(-1, 2)
+    total, mass, size, spent = 0.0, 0.0, 0.0, 0
+    for round_ in range(_ROUNDS):
+        cells = density_panels(part, tolerance=1e-11 * min(exact, 1.0))
         weights = weighed(cells, part._cdf)
         x = np.where(np.isin(cells.x, ends[:, 0]), np.nextafter(cells.x, np.inf), cells.x)
         x = np.where(np.isin(x, ends[:, 1]), np.nextafter(x, -np.inf), x)
         values = function(x.ravel()).reshape(x.shape)
+        poles = np.isinf(values)  # of the function, rounded onto a node
+        if poles.any():
+            values[poles] = function(np.nextafter(x[poles], np.inf))
+        spent += x.size
         terms = np.where(weights > 0, values, 0.0) * weights
         with np.errstate(invalid="ignore", divide="ignore"):
             _, errors, _ = rule_errors(terms / KRONROD_WEIGHTS)
@@ -239,20 +247,38 @@ def expectation(
             own = 4 * np.abs(values).max(axis=1, initial=0.0) * cells.errors
             own += 64 * step / width * np.abs(terms).sum(axis=1)
             again = (errors > 1e-12 * size) & (errors > own)
+            again &= (round_ < _ROUNDS - 1) & (spent < _VALUES)
             middles = cells.left + width / 2
+            # Next to an end masses are right, whatever the density is at the nodes.
+            swing = values.max(axis=1, initial=-np.inf) - values.min(axis=1, initial=np.inf)
+            errors = np.minimum(errors, swing * weights.sum(axis=1))
         total, mass = total + float(terms[~again].sum()), mass + float(weights[~again].sum())
+        missed += float(errors[~again].sum())
         if not again.any():
             break
         halves = [(cells.left[again], middles[again]), (middles[again], cells.right[again])]
         part = CutLaw(law, tuple(zip(*map(np.concatenate, zip(*halves, strict=True)), strict=True)))
-    else:
-        total, mass = total + float(terms[again].sum()), mass + float(weights[again].sum())
     if not abs(mass - exact) <= 1e-7 * max(exact, 1e-7):
         raise ConvergenceError(
             f"the density of {law!r} adds up to {mass:.6g}, and its distribution function to "
             f"{exact:.6g}: expectations are not known; a mean over law.rvs() is one way out"
         )
+    if missed > 1e-6 * size:
+        raise ConvergenceError(
+            f"the expectation of the function under {law!r} was found as {total:.6g}, with an "
+            f"error of about {missed:.1g} or more: it may not exist, or the function have noise, "
+            "many jumps or a pole where the density is infinite"
+        )
     return total, mass
+
+
+def _mass_of(part: CutLaw) -> float:
+    """Mass of all bands, each from the tail that is the smaller."""
+    ends = np.array(part.support, dtype=np.float64).reshape(-1, 2)
+    below, above = part._cdf(ends.ravel()), part._sf(ends.ravel())
+    below, above = below.reshape(ends.shape), above.reshape(ends.shape)
+    upper = above[:, 0] < below[:, 0]
+    return float(np.where(upper, above[:, 0] - above[:, 1], below[:, 1] - below[:, 0]).sum())
 
 
 def rows_of(z: Complex, nodes: Real) -> list[slice]:

@@ -39,7 +39,15 @@ from rmtland.laws.kronrod import GAUSS_WEIGHTS, KRONROD_WEIGHTS, NODES
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Integer, Logical, Real, Support
 
-__all__ = ["DensityError", "Panels", "density_panels", "known_density", "mass_by_quadrature"]
+__all__ = [
+    "DensityError",
+    "Panels",
+    "bounded",
+    "density_panels",
+    "known_density",
+    "mass_by_quadrature",
+    "rule_errors",
+]
 
 _SKIPPED = 1e-5
 
@@ -107,6 +115,7 @@ class Banded(Protocol):
     def _singular_places(self) -> tuple[float, ...]: ...
     def _pdf(self, x: Real) -> Real: ...
     def _cdf(self, x: Real) -> Real: ...
+    def _sf(self, x: Real) -> Real: ...
     def _ppf(self, q: Real) -> Real: ...
     def _isf(self, q: Real) -> Real: ...
 
@@ -156,7 +165,7 @@ def density_panels(
     law: Banded,
     *,
     tolerance: float = 1e-10,
-    evaluations: int = 6000,
+    evaluations: int | None = None,
     cuts: tuple[float, ...] = (),
     skip: bool = False,
 ) -> Panels:
@@ -169,9 +178,10 @@ def density_panels(
         not smooth, as far as the law knows, panels end.
     tolerance : float
         Error of the total mass at which the division of panels ends.
-    evaluations : int
+    evaluations : int, optional
         Number of values of the density at which it ends in any case; `errors` then says what is
-        left.
+        left. By default 6000 beyond what undivided panels take, and 300 more for every point at
+        which the density is not smooth.
     cuts : tuple of float
         More points inside the support that shall be ends of panels.
     skip : bool
@@ -183,12 +193,14 @@ def density_panels(
     Panels
         Without any panel for a law without density.
     """
-    pieces = []
-    for low, high in _bounded(law):
-        inside = sorted({cut for cut in (*cuts, *law._singular_places) if low < cut < high})
-        places = [low, *inside, high]
-        pieces += list(pairwise(places))
+    pieces, singular = [], set(law._singular_places)
+    inner = 0
+    for low, high in bounded(law):
+        inside = sorted({cut for cut in singular.union(cuts) if low < cut < high})
+        inner += len(singular.intersection(inside))
+        pieces += list(pairwise([low, *inside, high]))
     halves = [(low, high, side) for low, high in pieces for side in (0, 1)]
+    most = 6000 + 36 * len(pieces) + 300 * inner if evaluations is None else evaluations
     if not halves:
         empty = np.empty(0)
         return Panels(empty, empty, np.empty((0, 15)), np.empty((0, 15)), empty, empty)
@@ -211,7 +223,7 @@ def density_panels(
         share = (tolerance - settled) / (2 * (rows.size + kept))
         again = errors > np.maximum(share, 2e-15 * np.abs(mass))
         again &= (stop - start) > 1e-14 * stop
-        if spent + 30 * again.sum() > evaluations or settled + errors.sum() <= tolerance:
+        if spent + 30 * again.sum() > most or settled + errors.sum() <= tolerance:
             again[:] = False
         keep = ~again
         done.append(
@@ -240,8 +252,8 @@ def density_panels(
     columns = [column[order] for column in (left, right, x, weights, errors, rough)]
     left, right = columns[:2]
     # Both halves of a piece end in the middle, which each of them rounds.
-    apart = np.abs(left[1:] - right[:-1])
-    left[1:] = np.where(apart <= 2 * np.spacing(np.abs(right[:-1])), right[:-1], left[1:])
+    same = np.diff(rows[order] // 2) == 0
+    left[1:][same] = right[:-1][same]
     return Panels(*columns)
 
 
@@ -284,8 +296,19 @@ def mass_by_quadrature(law: Banded, x: Real, *, tolerance: float = 1e-11) -> tup
     -------
     (ndarray, float)
         Mass in (-infinity, x], atoms included; the estimated error of all of them.
+
+    Raises
+    ------
+    ConvergenceError
+        If that is above 1e-6, as next to an end other than 0 of a density that is almost infinite:
+        there the numbers near it hold mass.
     """
     cells = density_panels(law, tolerance=tolerance, cuts=tuple(x[np.isfinite(x)].tolist()))
+    if not cells.error <= 1e-6:
+        raise ConvergenceError(
+            f"the density of {law!r} integrates to its masses within {cells.error:.2g} only; "
+            "cdf(x) finds them by another route"
+        )
     total = np.concatenate([[0.0], np.cumsum(cells.mass)])
     below = total[np.searchsorted(cells.right, x, side="right")]
     for place, mass in law.atoms:
@@ -293,16 +316,17 @@ def mass_by_quadrature(law: Banded, x: Real, *, tolerance: float = 1e-11) -> tup
     return below, cells.error
 
 
-def _bounded(law: Banded) -> Support:
+def bounded(law: Banded, mass: float = 1.0) -> Support:
     """Return the bands, cut where 1e-17 of the mass is beyond."""
-    tail = np.array([1e-17])
-    return tuple(
+    tail = np.array([1e-17 * mass])
+    cut = (
         (
             low if np.isfinite(low) else float(law._ppf(tail)[0]),
             high if np.isfinite(high) else float(law._isf(tail)[0]),
         )
         for low, high in law.support
     )
+    return tuple((low, high) for low, high in cut if low < high)
 
 
 def _place(half: Real, s: Real) -> Real:

@@ -23,9 +23,11 @@ from rmtland.laws import (
     Uniform,
     Wachter,
     affine,
+    node_sums,
     pushforward,
     truncated,
 )
+from rmtland.laws.quadrature import density_panels
 from rmtland.solution import ConvergenceError
 
 every_law = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in LAWS])
@@ -237,6 +239,99 @@ def test_expectations_of_a_law_whose_density_is_wrong_are_refused():
 
     with pytest.raises(ConvergenceError, match="adds up to"):
         Wrong(0.0, 1.0).frozen().expect(lambda x: x)
+
+
+@pytest.mark.parametrize(
+    ("law", "function"),
+    [
+        (Uniform(0.0, 1.0), lambda x: 1 / x),  # infinite: 107 was found
+        (Uniform(0.0, 1.0), lambda x: x**-0.9),  # 10, as 9.9998
+        (Uniform(-1.0, 1.0), lambda x: abs(x) ** -0.9),  # 10, as 9.73
+        (Normal(), lambda x: math.exp(x * x / 2.2)),  # 3.317, as 3.282
+        (Normal(), lambda x: math.exp(x * x)),
+    ],
+)
+def test_expectations_that_are_not_found_are_refused(law, function):
+    with pytest.raises(ConvergenceError, match="with an error of about"):
+        law.frozen().expect(function)
+
+
+def test_entropies_that_are_not_found_are_refused():
+    """Numbers thin out at -1, where the density is high: -6.87 was found, and it is -7.11."""
+    with pytest.raises(ConvergenceError, match="was found as -6"):
+        JacobiWeight(1.5, -0.9, -1.0, 1.0).frozen().entropy()
+    exact = stats.beta(0.1, 2.5).entropy()  # from 0, next to which there are numbers
+    assert JacobiWeight(1.5, -0.9, 0.0, 1.0).frozen().entropy() == pytest.approx(exact, rel=1e-7)
+
+
+def test_the_expectation_of_a_function_with_noise_ends(monkeypatch):
+    monkeypatch.setattr(node_sums, "_VALUES", 10**4)
+    noise, calls = np.random.default_rng(1), []
+
+    def noisy(x):
+        calls.append(x)
+        return x + 1e-2 * noise.standard_normal()
+
+    with pytest.raises(ConvergenceError, match="noise, many jumps"):
+        Uniform(0.0, 1.0).frozen().expect(noisy)
+    assert len(calls) < 10**5
+
+
+def test_expectations_of_functions_that_are_infinite_on_a_number():
+    for place, law in ((0.3, Uniform(-1.0, 1.0)), (0.0, Uniform(-1.0, 1.0))):
+        with np.errstate(divide="ignore"):
+            root = law.frozen().expect(lambda x, place=place: abs(x - place) ** -0.5)
+        exact = math.sqrt(1 - place) + math.sqrt(1 + place)
+        assert root == pytest.approx(exact, rel=2e-8)
+    assert math.isinf(Uniform(0.0, 1.0).frozen().expect(lambda x: math.inf if x > 0.7 else 1.0))
+
+
+@pytest.mark.parametrize("low", [3.0, 9.0, 20.0])
+def test_expectations_in_a_tail(low):
+    """A normal variable given that it is beyond has the mean of its hazard rate."""
+    exact = math.exp(stats.norm.logpdf(low) - stats.norm.logsf(low))
+    above = Normal().frozen().expect(lambda x: x, lb=low, conditional=True)
+    assert above == pytest.approx(exact, rel=1e-11)
+    below = Normal().frozen().expect(lambda x: x, ub=-low, conditional=True)
+    assert below == pytest.approx(-exact, rel=1e-11)
+
+
+def test_bounds_of_expectations_are_checked():
+    law = Uniform(0.0, 1.0).frozen()
+    with pytest.raises(ValueError, match="lb must be a number or an infinity; got NaN"):
+        law.expect(lambda x: x, lb=math.nan)
+    with pytest.raises(ValueError, match="has no mass between 2 and 3"):
+        law.expect(lambda x: x, lb=2, ub=3, conditional=True)
+    for scale in (0.0, -1.0):
+        with pytest.raises(ValueError, match="scale must be a positive finite number"):
+            law.dist.expect(lambda x: x, scale=scale)
+    with pytest.raises(TypeError, match="func must be a callable or None; got 3"):
+        law.expect(3)
+
+
+def test_mixtures_of_many_laws_with_infinite_densities():
+    """Each has two ends inside the support of the others, of which 6000 values took too few."""
+    laws = [JacobiWeight(0.3, -0.4, -1 - 0.01 * k, 2 + 0.03 * k) for k in range(60)]
+    law = Mixture(tuple(laws), (1 / 60,) * 60)
+    assert law.frozen().expect(lambda x: x * x) == pytest.approx(law.moment(2), rel=1e-10)
+    x = np.array([-1.2, 0.0, 1.0, 2.5])
+    np.testing.assert_allclose(law.cdf(x, method="quadrature"), law.cdf(x), atol=1e-9)
+
+
+def test_masses_by_quadrature_at_many_points():
+    law = JacobiWeight(-0.3, -0.75, 0.0, 1.0)
+    x = np.linspace(0.0, 1.0, 200)  # more panels than 6000 values can divide
+    np.testing.assert_allclose(law.cdf(x, method="quadrature"), law.cdf(x), atol=1e-9)
+    hidden = JacobiWeight(0.3, -0.9, -1.0, 1.0)  # mass that no number is next to
+    with pytest.raises(ConvergenceError, match="cdf\\(x\\) finds them by another route"):
+        hidden.cdf(x, method="quadrature")
+
+
+@pytest.mark.parametrize("law", [Uniform(-1.0, 1.0), Semicircle(1.0, 1e-9), Arcsine(-1.0, 2.0)])
+def test_panels_touch(law):
+    """Also where a band has its middle at 0, next to which numbers are closer than at its ends."""
+    cells = density_panels(law, cuts=(-0.5, 0.5))
+    assert (cells.left[1:] == cells.right[:-1]).all()
 
 
 @every_law
