@@ -180,6 +180,12 @@ class Tilted(Law):
             return np.polynomial.Chebyshev([self._weights(np.array([low]))[0]])
         check = np.linspace(low, high, 801)
         wanted = self._weights(check)
+        if not np.isfinite(wanted).all():
+            place = check[~np.isfinite(wanted)][0]
+            raise ValueError(
+                f"the weight must be finite from {low:.6g} to {high:.6g}, the hull of the law; it "
+                f"is not at {place:.6g}"
+            )
         miss = math.inf
         for degree in _DEGREES:
             fit = np.polynomial.Chebyshev.interpolate(self._weights, degree, domain=[low, high])

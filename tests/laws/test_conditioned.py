@@ -181,6 +181,11 @@ def test_cut_twice_is_cut_once():
         (lambda: tilted(Uniform(), lambda t: np.full_like(t, np.nan)), ValueError, "finite"),
         (lambda: tilted(Uniform(), lambda t: 0 * t), ValueError, "wherever the law has mass"),
         (lambda: tilted(Uniform(), lambda t: np.abs(t - 0.3)), ConvergenceError, "not smooth"),
+        (
+            lambda: tilted(Uniform(0.0, 1.0), lambda t: np.where(t == 0, np.inf, 1.0)),
+            ValueError,
+            "the weight must be finite from 0 to 1, the hull of the law; it is not at 0",
+        ),
     ],
 )
 def test_bad_input_is_refused(call, kind, message):
