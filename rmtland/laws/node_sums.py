@@ -23,7 +23,7 @@ import numpy as np
 from rmtland.laws.kronrod import KRONROD_WEIGHTS
 from rmtland.laws.quadrature import Banded, Panels, bounded, density_panels, rule_errors
 from rmtland.solution import ConvergenceError
-from rmtland.typing import Atoms, Complex, Real, Support
+from rmtland.typing import Atoms, Complex, Integer, Real, Support
 
 __all__ = [
     "FINE",
@@ -55,20 +55,22 @@ class CutLaw:
         self._singular_places = law._singular_places
         self._pdf, self._ppf, self._isf = law._pdf, law._ppf, law._isf
         self._whole = law
+        atoms = np.array(sorted(law.atoms), dtype=np.float64).reshape(-1, 2)
+        self._places = atoms[:, 0]
+        self._below = np.concatenate([[0.0], np.cumsum(atoms[:, 1])])
+        self._above = np.concatenate([np.cumsum(atoms[::-1, 1])[::-1], [0.0]])
 
     def _cdf(self, x: Real) -> Real:
         """Distribution function of the law without the jumps at its atoms."""
-        below = np.array(self._whole._cdf(x))
-        for place, mass in self._whole.atoms:
-            below -= np.where(x >= place, mass, 0.0)
-        return below
+        return np.asarray(self._whole._cdf(x) - self._below[self._rank(x)])
 
     def _sf(self, x: Real) -> Real:
         """Survival function of the law without the masses of its atoms."""
-        above = np.array(self._whole._sf(x))
-        for place, mass in self._whole.atoms:
-            above -= np.where(x < place, mass, 0.0)
-        return above
+        return np.asarray(self._whole._sf(x) - self._above[self._rank(x)])
+
+    def _rank(self, x: Real) -> Integer:
+        """Numbers of atoms at points and below them."""
+        return np.searchsorted(self._places, x, side="right")
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,7 @@ def expectation(
         if not again.any():
             break
         halves = [(cells.left[again], middles[again]), (middles[again], cells.right[again])]
-        part = CutLaw(law, tuple(zip(*map(np.concatenate, zip(*halves, strict=True)), strict=True)))
+        part.support = tuple(zip(*map(np.concatenate, zip(*halves, strict=True)), strict=True))
     if not abs(mass - exact) <= 1e-7 * max(exact, 1e-7):
         raise ConvergenceError(
             f"the density of {law!r} adds up to {mass:.6g}, and its distribution function to "
