@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -265,7 +266,7 @@ def dense_array(name: str, value: Any) -> NumpyArray:
     Raises
     ------
     ValueError
-        If the array masks some of its values.
+        If the array masks some of its values, or is made of rows of unequal lengths.
     TypeError
         If it is sparse, or carries a unit.
     """
@@ -286,8 +287,13 @@ def dense_array(name: str, value: Any) -> NumpyArray:
                 f"{name} masks {masked} of its {part.size} values, and a mask is not kept: give "
                 "its compressed() values, or fill them"
             )
-    array = to_numpy(value)
-    return np.asarray(array.data if isinstance(array, np.ma.MaskedArray) else array)
+    try:
+        array = to_numpy(value)
+        return np.asarray(array.data if isinstance(array, np.ma.MaskedArray) else array)
+    except ValueError:
+        if not isinstance(value, list | tuple):
+            raise
+    raise ValueError(f"{name} must have rows of equal lengths; got {reprlib.repr(value)}")
 
 
 def points(name: str, value: ArrayLike) -> Real:

@@ -282,8 +282,9 @@ def test_points_that_are_not_real_numbers(value):
 
 
 def test_ragged_points_are_refused():
-    with pytest.raises(ValueError, match=r"."):
-        arguments.points("x", [[1.0], [1.0, 2.0]])
+    for ragged in ([[1.0], [1.0, 2.0]], ([1.0], 2.0), [[[1.0]], [[]]]):
+        with pytest.raises(ValueError, match=r"^x must have rows of equal lengths; got"):
+            arguments.points("x", ragged)
 
 
 def test_float_arrays():

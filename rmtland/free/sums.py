@@ -200,7 +200,9 @@ def as_law(verb: str, operand: Operand) -> Law:
     if isinstance(operand, Spectrum):
         return EmpiricalLaw.of(operand)
     if isinstance(operand, np.ndarray | list | tuple):
-        if any(isinstance(each, Law) for each in operand):
+        numeric = isinstance(operand, np.ndarray) and operand.dtype.kind != "O"
+        parts = operand.flat if isinstance(operand, np.ndarray) else operand
+        if not numeric and any(isinstance(part, Law) for part in parts):
             raise TypeError(f"{verb} takes laws one by one, not in a list; write {verb}(*laws)")
         values = dense_array("eigenvalues", operand)
         if values.ndim == 1 and values.dtype.kind in "iuf" and values.size:

@@ -84,6 +84,21 @@ def test_what_is_not_a_law_is_refused(wrong):
         free_sum(wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "kind", "message"),
+    [
+        ([Uniform(), Semicircle()], TypeError, "takes laws one by one, not in a list"),
+        (np.array([Uniform(), 2.0], dtype=object), TypeError, "takes laws one by one"),
+        (np.array(3.0), TypeError, r"one row of real numbers; got an array of shape \(\)"),
+        (np.eye(2), TypeError, r"one row of real numbers; got an array of shape \(2, 2\)"),
+        ([[1.0], [1.0, 2.0]], ValueError, "eigenvalues must have rows of equal lengths; got"),
+    ],
+)
+def test_what_is_no_row_of_eigenvalues_is_refused(wrong, kind, message):
+    with pytest.raises(kind, match=message):
+        free_sum(wrong, Semicircle())
+
+
 def test_laws_without_a_rational_r_transform_are_refused_by_the_rational_route():
     # As the arcsine law, the free sum of two signs. It is refused before any method is called.
     other = type("Arcsine", (Law,), dict.fromkeys(Law.__abstractmethods__))()
