@@ -126,10 +126,8 @@ class Law(LawTransforms):
 
         Raises
         ------
-        ValueError
-            If a point is NaN, or there is no such method.
-        ConvergenceError
-            If a quadrature of the density is not known within 1e-6.
+        ValueError, ConvergenceError
+            If a point is NaN, there is no such method, or a quadrature is not good to 1e-6.
         """
         choice("method", method, ("default", "log_potential", "quadrature"))
         self._require_certificate()
