@@ -57,6 +57,7 @@ class CutLaw:
         self._whole = law
         atoms = np.array(sorted(law.atoms), dtype=np.float64).reshape(-1, 2)
         self._places = atoms[:, 0]
+        self.held = float(atoms[:, 1].sum())
         self._below = np.concatenate([[0.0], np.cumsum(atoms[:, 1])])
         self._above = np.concatenate([np.cumsum(atoms[::-1, 1])[::-1], [0.0]])
 
@@ -146,7 +147,7 @@ def nodes_of(law: CutLaw, low: float, high: float, total: float) -> Nodes:
     the total mass of the bands.
     """
     cuts: list[float] = []
-    law.support = bounded(law, total)
+    law.support = bounded(law, 1e-17 * total)
     for a, b in law.support:
         steps = (b - a) * 2.0 ** -np.arange(1, 60)
         for cut in (low, high):
@@ -224,9 +225,10 @@ def expectation(
     cut = ((max(left, low), min(right, high)) for left, right in law.support)
     part = CutLaw(law, tuple((left, right) for left, right in cut if left < right))
     exact = _mass_of(part)
-    whole, part.support = part.support, bounded(part, max(exact, 1e-280))
+    tail = 1e-30 * max(exact, 1e-250)
+    whole, part.support = part.support, bounded(part, tail)
     tails = np.array(sorted({*sum(part.support, ())} - {*sum(whole, ())}))
-    missed = 1e-17 * exact * float(np.abs(function(tails)).sum()) if tails.size else 0.0
+    missed = tail * float(np.abs(function(tails)).sum()) if tails.size else 0.0
     ends = np.array(part.support, dtype=np.float64).reshape(-1, 2)
     total, mass, size, spent = 0.0, 0.0, 0.0, 0
     for round_ in range(_ROUNDS):
@@ -277,8 +279,10 @@ def expectation(
 def _mass_of(part: CutLaw) -> float:
     """Mass of all bands, each from the tail that is the smaller."""
     ends = np.array(part.support, dtype=np.float64).reshape(-1, 2)
-    below, above = part._cdf(ends.ravel()), part._sf(ends.ravel())
-    below, above = below.reshape(ends.shape), above.reshape(ends.shape)
+    finite = np.isfinite(ends)
+    whole = 1.0 - part.held
+    below, above = np.where(ends > 0, whole, 0.0), np.where(ends > 0, 0.0, whole)
+    below[finite], above[finite] = part._cdf(ends[finite]), part._sf(ends[finite])
     upper = above[:, 0] < below[:, 0]
     return float(np.where(upper, above[:, 0] - above[:, 1], below[:, 1] - below[:, 0]).sum())
 

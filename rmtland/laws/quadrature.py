@@ -316,13 +316,13 @@ def mass_by_quadrature(law: Banded, x: Real, *, tolerance: float = 1e-11) -> tup
     return below, cells.error
 
 
-def bounded(law: Banded, mass: float = 1.0) -> Support:
-    """Return the bands, cut where 1e-17 of the mass is beyond."""
-    tail = np.array([1e-17 * mass])
+def bounded(law: Banded, tail: float = 1e-17) -> Support:
+    """Return the bands, cut where no more than the mass of a tail is beyond."""
+    beyond = np.array([tail])
     cut = (
         (
-            low if np.isfinite(low) else float(law._ppf(tail)[0]),
-            high if np.isfinite(high) else float(law._isf(tail)[0]),
+            low if np.isfinite(low) else float(law._ppf(beyond)[0]),
+            high if np.isfinite(high) else float(law._isf(beyond)[0]),
         )
         for low, high in law.support
     )

@@ -294,6 +294,8 @@ def test_expectations_in_a_tail(low):
     assert above == pytest.approx(exact, rel=1e-11)
     below = Normal().frozen().expect(lambda x: x, ub=-low, conditional=True)
     assert below == pytest.approx(-exact, rel=1e-11)
+    growing = Normal().frozen().expect(lambda x: math.exp(x * x / 4))  # 2e-9 are beyond 8.5
+    assert growing == pytest.approx(math.sqrt(2), rel=1e-12)
 
 
 def test_bounds_of_expectations_are_checked():
