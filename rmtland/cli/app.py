@@ -111,17 +111,14 @@ def _write_in_any_encoding() -> None:
             stream.reconfigure(errors="rmtland.cli")
 
 
-def _escaped(error: UnicodeError) -> tuple[bytes, int]:
+def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
     """Return bytes of file names as they are, and other characters as in a Python string."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    pieces = [
-        bytes([ord(one) - 0xDC00])
-        if 0xDC80 <= ord(one) <= 0xDCFF
-        else one.encode("ascii", "backslashreplace")
-        for one in error.object[error.start : error.end]
-    ]
-    return b"".join(pieces), error.end
+    first, after = error.object[error.start], error.start + 1
+    if "\udc80" <= first <= "\udcff" and "a".encode(error.encoding) == b"a":
+        return bytes([ord(first) - 0xDC00]), after
+    return first.encode("ascii", "backslashreplace").decode("ascii"), after
 
 
 def _fail(message: str, code: int) -> None:

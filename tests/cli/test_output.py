@@ -93,7 +93,7 @@ def test_beside_json_nothing_else_is_on_standard_output(tmp_path, capsys):
             assert "for people" not in err
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp037", "utf-16-le"])
 def test_nothing_is_lost_to_the_encoding_of_a_terminal(tmp_path, monkeypatch, encoding):
     """A terminal without Greek letters ended the command; a name of no encoding is told too."""
     monkeypatch.chdir(tmp_path)
