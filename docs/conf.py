@@ -147,6 +147,15 @@ def _sources_lead_to_the_index(app, env):
                 entry[2][name] = outer
 
 
+def _anchors_of_sources(app, page, template, context, doctree):
+    """Let sources lead back to anchors of the rooms of their pages: Sphinx has one for a file."""
+    if page.startswith("_modules/"):
+        link = (
+            r'(id="([\w.]+)">\n<a class="viewcode-back" href="[^"]*/api/([\w.]+)\.\w+\.html#)[\w.]+'
+        )
+        context["body"] = re.sub(link, r"\1\3.\2", context["body"])
+
+
 def _fields_left_out(app, what, name, obj, skip, options):
     """Leave out fields of named tuples: the section Parameters of their class describes them."""
     return True if type(obj).__name__ == "_tuplegetter" else None
@@ -173,4 +182,5 @@ def setup(app):
     app.connect("autodoc-process-docstring", _members_listed, priority=900)
     app.connect("source-read", _indexed_once)
     app.connect("env-updated", _sources_lead_to_the_index)
+    app.connect("html-page-context", _anchors_of_sources)
     app.connect("source-read", subject_index.entries_added)

@@ -124,6 +124,23 @@ def test_every_figure_has_words_and_nothing_is_loaded_from_elsewhere():
     assert images >= 10
 
 
+def test_sources_lead_back_to_what_they_document():
+    pages()
+    anchors, lost = {}, []
+    for source in (SITE / "_modules").rglob("*.html"):
+        links = re.findall(
+            r'class="viewcode-back" href="([^"#]+)#([^"]+)"', source.read_text("utf-8")
+        )
+        for page, anchor in links:
+            target = (source.parent / page).resolve()
+            if target not in anchors:
+                anchors[target] = set(re.findall(r'\bid="([^"]+)"', target.read_text("utf-8")))
+            if anchor not in anchors[target]:
+                lost.append((page, anchor))
+    assert len(anchors) > 50
+    assert lost == []
+
+
 def test_search_works_without_a_network():
     pages()
     assert (SITE / "searchindex.js").stat().st_size > 10_000
