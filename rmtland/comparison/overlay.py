@@ -90,6 +90,8 @@ class Overlay:
                 "index_rigorous": list(estimate.rigorous),
                 "index_is": "an estimate: mass below 0 and half of that at 0; intervals at 95 %",
             }
+        if self.index_range is not None:
+            measured["index_interval"] = list(self.index_range)
         return {
             "spectrum": measured,
             "laws": {

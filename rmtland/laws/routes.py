@@ -93,14 +93,6 @@ class LawRoutes(abc.ABC):
             top = max(top, high)
         return tuple(found)
 
-    @property
-    def gap_curves(self) -> tuple[object, ...] | None:
-        """Maps of the complement that the law has computed already; None where it has not.
-
-        A hook for laws that are themselves found by a search of gaps.
-        """
-        return None
-
     # How far it may be trusted ------------------------------------------------------------------
 
     @property

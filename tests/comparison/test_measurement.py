@@ -61,6 +61,7 @@ def test_a_matrix_that_takes_no_more_products_than_estimates_is_formed_once(dtyp
     assert found.index.method == "inertia"
     assert found.index.value == 0.15
     assert found.overlay.index_range == found.index.interval == (0.15, 0.15)
+    assert found.to_dict()["spectrum"]["index_interval"] == found.to_dict()["index"]["interval"]
     assert np.allclose(found.spectrum.nodes, np.sort(values), atol=1e-6)
     ends = np.concatenate([values[:6], values[-6:]])
     assert np.allclose(found.eigenpairs.values, ends, atol=1e-6)
