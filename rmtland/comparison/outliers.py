@@ -49,7 +49,6 @@ __all__ = [
     "leave_out",
     "outliers",
     "outside",
-    "without_outliers",
 ]
 
 _SCALES = 4.0
@@ -120,26 +119,6 @@ def outliers(spectrum: Spectrum, theory: Theory, *, margin: float | None = None)
         wide = np.full(pieces.low.shape, nonnegative("margin", margin))
         pieces = pieces._replace(margin_low=wide, margin_high=wide)
     return nodes[outside(nodes, pieces)]
-
-
-def without_outliers(spectrum: Spectrum, law: Law) -> tuple[Spectrum, Real]:
-    """Return a spectrum without its outliers, and those.
-
-    Parameters
-    ----------
-    spectrum : Spectrum
-        Eigenvalues or a quadrature.
-    law : Law
-        The law of the bulk.
-
-    Returns
-    -------
-    (Spectrum, ndarray of float64)
-        The bulk, with weights of its own where runs have unlike numbers of outliers; the outliers
-        of all runs, ascending.
-    """
-    far = outside(spectrum.nodes, edge_margins(law, _size(spectrum), spectrum.zero_tolerance))
-    return leave_out(spectrum, far), np.sort(spectrum.nodes[far])
 
 
 def leave_out(spectrum: Spectrum, far: Logical) -> Spectrum:

@@ -48,8 +48,6 @@ from rmtland.typing import Logical, Values
 
 __all__ = [
     "elementwise",
-    "inverse_moment_series",
-    "inverse_stieltjes",
     "r_transform_of",
     "s_transform_of",
 ]
@@ -173,18 +171,9 @@ def s_transform_of(law: Transformed, w: ArrayLike) -> Values:
     return elementwise(transform, "w", w)
 
 
-def inverse_stieltjes(law: Transformed, g: ArrayLike) -> Values:
-    """K(g): the point z off the convex hull of the law with G(z) = g, for g other than 0."""
-    return elementwise(lambda g: _inverse_stieltjes(law, g), "g", g)
-
-
-def inverse_moment_series(law: Transformed, w: ArrayLike) -> Values:
-    """1/chi(w): the point z off the convex hull of the law with z G(z) - 1 = w, w other than 0."""
-    _mean_for_s(law)
-    return elementwise(lambda w: _inverse_moment_series(law, w), "w", w)
-
-
 def _inverse_stieltjes(law: Transformed, g: Complex) -> Complex:
+    """K(g): the points z off the convex hull of the law with G(z) = g, for g other than 0."""
+
     def reciprocal(z: Complex) -> tuple[Complex, Complex]:
         value, slope = law._jet(z)
         return 1 / value, -slope / value**2
@@ -194,6 +183,7 @@ def _inverse_stieltjes(law: Transformed, g: Complex) -> Complex:
 
 
 def _inverse_moment_series(law: Transformed, w: Complex) -> Complex:
+    """1/chi(w): the points z off the convex hull with z G(z) - 1 = w, for w other than 0."""
     low, high = law.hull
     moments = np.array([float(m) for m in law._exact_moments(_TERMS)])
     far = 12 * max(abs(low), abs(high))

@@ -12,8 +12,6 @@ from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.free_poisson import FreePoisson
 from rmtland.laws.inversion import (
     elementwise,
-    inverse_moment_series,
-    inverse_stieltjes,
     r_transform_of,
     s_transform_of,
 )
@@ -46,7 +44,7 @@ def test_r_transforms_have_their_closed_forms(law):
     g = law.stieltjes(z).real
     expected = law.r_transform(g)
     assert r_transform_of(law, g) == pytest.approx(expected, rel=1e-11, abs=1e-12 * width)
-    np.testing.assert_allclose(inverse_stieltjes(law, g), z, rtol=1e-11, atol=1e-11 * width)
+    np.testing.assert_allclose(r_transform_of(law, g) + 1 / g, z, rtol=1e-11, atol=1e-11 * width)
     z = (low + high) / 2 + width * np.array([1j, 2 - 0.8j, -0.3 + 1.2j, -3 - 1e-6j])
     g = law.stieltjes(z)
     np.testing.assert_allclose(r_transform_of(law, g), law.r_transform(g), atol=1e-12 * width)
@@ -74,7 +72,8 @@ def test_every_positive_law_has_s_down_to_its_atom(exponent, sign):
     z = -sign * 10.0**exponent
     w = z * law.stieltjes(z).real - 1
     assert s_transform_of(law, w) == pytest.approx(law.s_transform(w), rel=1e-9)
-    assert inverse_moment_series(law, w) == pytest.approx(z, rel=1e-4 if abs(z) < 1e-3 else 1e-9)
+    found = (1 + w) / (w * s_transform_of(law, w))
+    assert found == pytest.approx(z, rel=1e-4 if abs(z) < 1e-3 else 1e-9)
 
 
 def test_what_is_not_in_the_domain_is_refused():
