@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = re.compile(r"^ *\.\. \[\d+\] (.+(?:\n {7,}(?!\"\"\")\S.*)*)", re.MULTILINE)
 PLACE = re.compile(r"\d+ \(\d{4}\),? [\d-]+|(?:arXiv:)\d{4}\.\d{4,5}|(?:ICML|NIPS|NeurIPS) \d{4}")
 DETAIL = re.compile(
-    r"[,;:]? (?:sections?|lectures?|examples?|propositions?|corollary|theorems?|chapters?"
+    r"[,;:]? (?:sections?|lectures?|examples?|propositions?|corollary|lemmas?|theorems?|chapters?"
     r"|equations?|eqs?\.|figures?|table|appendix) [\d(A-Z][^;]*$"
 )
 YEAR = re.compile(r"\b(?:1[89]|20)\d\d\b|arXiv:\d{4}\.\d{4,5}")
