@@ -278,9 +278,11 @@ def ctrl_c_after(seconds):
 def test_ctrl_c_keeps_what_has_ended_and_says_how_to_go_on(tmp_path, executor, seconds):
     path = tmp_path / "results.db"
     grid = Grid({"x": range(90), "seconds": 0.1})
-    with pytest.raises(Interrupted, match="the same call resumes there"), ctrl_c_after(seconds):
+    with ctrl_c_after(seconds), pytest.raises(Interrupted) as stop:
         run(sweep_tasks.draw_slowly, grid, store=path, executor=executor)
     status = Store(path).status()
+    assert f"{status.done} of 90 tasks are done" in str(stop.value)
+    assert "the same call resumes there" in str(stop.value)
     assert status.done + status.missing == 90
     assert status.missing > 0
     assert [file.name for file in tmp_path.iterdir()] == ["results.db"]
