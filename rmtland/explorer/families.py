@@ -197,7 +197,14 @@ def _wishart(phi: float, sigma: float) -> WishartEnsemble:
 
 
 def _wigner(energy: float) -> GaussianEnsemble:
-    return GaussianEnsemble(variance=2 * energy)
+    return _residual_part(energy, 2.0)
+
+
+def _residual_part(energy: float, variance: float) -> GaussianEnsemble:
+    """Return the residual part alone, of this variance at energy 1."""
+    if energy == 0.0:
+        raise ValueError("at energy 0 all residuals are 0, and all eigenvalues of their part")
+    return GaussianEnsemble(variance=energy * variance)
 
 
 def _matched(model: type[HessianModel]) -> Callable[[float, float, Moments], HessianModel]:
@@ -224,7 +231,7 @@ FAMILIES = {
     "semicircle": LawFamily(
         "semicircle law",
         _wigner,
-        matched=lambda phi, energy, moments: GaussianEnsemble(variance=energy * moments.variance),
+        matched=lambda phi, energy, moments: _residual_part(energy, moments.variance),
     ),
 }
 """The laws by name."""

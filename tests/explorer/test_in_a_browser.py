@@ -202,7 +202,7 @@ def test_an_address_that_is_none(chrome, address, query, words):
 def test_a_law_that_fails_says_why(chrome, address):
     opened(chrome, address, law="semicircle", energy=0)
     for figure in ("density", "cdf"):
-        assert "variance must be" in text(chrome, f"#{figure}-reason")
+        assert "at energy 0 all residuals are 0" in text(chrome, f"#{figure}-reason")
         assert chrome.run(f"return document.getElementById('{figure}').hidden")
     assert not chrome.run("return document.getElementById('index').hidden")
     opened(chrome, address, law="marchenko-pastur")
