@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from rmtland.comparison import compare, fit
-from rmtland.explorer.state import ExplorerState
+from rmtland.explorer.state import SIZES, ExplorerState
 from rmtland.networks import MLP, gaussian
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator, streams
@@ -237,14 +237,22 @@ def fitted(state: ExplorerState, spectrum: Spectrum) -> ExplorerFit:
     Raises
     ------
     ValueError
-        If the spectrum has too few distinct eigenvalues, or more than are fitted while one waits.
+        If the spectrum has too few distinct eigenvalues, or more than are fitted while one waits,
+        or they are larger or smaller than laws that are shown.
     """
     if spectrum.nodes.size > _MOST_FITTED:
         raise ValueError(
             f"there are {spectrum.nodes.size} eigenvalues; at most {_MOST_FITTED} are fitted here: "
             "take rmtland.fit"
         )
-    found = fit(spectrum, state.family.build, rng=0, resamples=0)
+    largest, (low, high) = float(np.abs(spectrum.nodes).max()), SIZES["sigma"]
+    if largest and not low <= largest <= high:
+        raise ValueError(
+            f"the eigenvalues are of size {largest:.3g}, and laws from {low:g} to {high:g} are "
+            "shown here: give the eigenvalues in other units"
+        )
+    bounds = {name: SIZES[name] for name in state.family.parameters}
+    found = fit(spectrum, state.family.build, rng=0, resamples=0, bounds=bounds)
     values: Record = {name: found.parameters[name] for name in state.family.parameters}
     words = [", ".join(f"{name} = {value:.4g}" for name, value in values.items())]
     words.append(

@@ -21,7 +21,7 @@ from rmtland.explorer.families import FAMILIES, LawFamily
 from rmtland.networks.activation import ACTIVATIONS
 from rmtland.typing import Record
 
-__all__ = ["SAMPLES", "TRACES", "ExplorerState"]
+__all__ = ["SAMPLES", "SIZES", "TRACES", "ExplorerState"]
 
 TRACES = ("printed", "activation")
 """Whether a law has the scales printed, or those of a network with the activation."""
@@ -29,9 +29,10 @@ TRACES = ("printed", "activation")
 SAMPLES = ("none", "matrices", "network")
 """What is drawn beside a law: nothing, its own random matrices, Hessians of a network."""
 
-_LONGEST = 2000
-_SIZES = {"phi": (1e-12, 1e12), "energy": (1e-24, 1e24), "sigma": (1e-12, 1e12)}
+SIZES = {"phi": (1e-12, 1e12), "energy": (1e-24, 1e24), "sigma": (1e-12, 1e12)}
 """Parameters between which laws can be shown in floats; the energy has the units of sigma^2."""
+
+_LONGEST = 2000
 _MOST_WIDTH = 4000
 _MOST_SEED = 2**53 - 1
 """Larger integers are rounded by a browser, which would draw what another seed draws."""
@@ -88,7 +89,7 @@ class ExplorerState:
         object.__setattr__(self, "phi", positive("phi", self.phi))
         object.__setattr__(self, "energy", nonnegative("energy", self.energy))
         object.__setattr__(self, "sigma", positive("sigma", self.sigma))
-        for name, (least, most) in _SIZES.items():
+        for name, (least, most) in SIZES.items():
             value = getattr(self, name)
             if value and not least <= value <= most:
                 raise ValueError(f"{name} must be from {least:g} to {most:g}; got {value}")

@@ -119,7 +119,10 @@ def test_every_place_of_the_sliders(name, traces):
     [
         ({"law": "semicircle", "energy": 0.0}, "at energy 0 all residuals are 0"),
         ({"law": "wishart-relu", "phi": 1.0, "sigma": 1e-12, "energy": 1e12}, "did not converge"),
-        ({"law": "semicircle", "energy": 0.0, "traces": "activation"}, "at energy 0 all residuals are 0"),
+        (
+            {"law": "semicircle", "energy": 0.0, "traces": "activation"},
+            "at energy 0 all residuals are 0",
+        ),
     ],
 )
 def test_a_law_that_fails_says_why(values, words):

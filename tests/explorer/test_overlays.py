@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from rmtland import Spectrum, WishartPlusWigner
-from rmtland.explorer import FAMILIES, ExplorerState, drawn, fitted, overlay_of
+from rmtland import GaussianEnsemble, Spectrum, WishartEnsemble, WishartPlusWigner
+from rmtland.explorer import FAMILIES, ExplorerState, curves, drawn, fitted, overlay_of
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -55,7 +55,7 @@ def test_few_eigenvalues(values):
 def test_a_state_without_a_law_still_shows_the_spectrum():
     found = overlay_of(ExplorerState(law="semicircle", energy=0.0), Spectrum([1.0, 2.0]))
     assert found.kolmogorov is None
-    assert "variance" in found.reason
+    assert "at energy 0 all residuals are 0" in found.reason
 
 
 def test_a_fit_moves_the_sliders():
@@ -67,8 +67,24 @@ def test_a_fit_moves_the_sliders():
     assert (found.state.width, found.state.seed, found.state.traces) == (77, 5, "printed")
     assert overlay_of(found.state, spectrum).kolmogorov < 0.01
     assert "Kolmogorov distance" in found.words
-    small = fitted(state, Spectrum(1e-8 * spectrum.nodes))
-    assert small.state.sigma == pytest.approx(2e-8, rel=0.05)
+    for unit in (1e-8, 1e11):
+        other = fitted(state, Spectrum(unit * spectrum.nodes)).state
+        assert other.sigma == pytest.approx(2 * unit, rel=0.05)
+        assert other.energy == pytest.approx(0.3 * unit**2, rel=0.2)
+        assert curves(other).numbers["support"]
+    for unit in (1e-14, 1e13):
+        with pytest.raises(ValueError, match="give the eigenvalues in other units"):
+            fitted(state, Spectrum(unit * spectrum.nodes))
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("matrix", [WishartEnsemble(0.5), GaussianEnsemble()], ids=["H0", "H1"])
+def test_a_fit_without_one_of_the_parts_is_shown(matrix, unit):
+    """What is not determined ran off to where there is no law, or the fit was refused."""
+    spectrum = Spectrum(unit * matrix.sample(100, rng=0).nodes)
+    found = fitted(ExplorerState(), spectrum)
+    assert curves(found.state).numbers["support"]
+    assert overlay_of(found.state, spectrum).kolmogorov < 0.04
 
 
 @pytest.mark.parametrize(
@@ -77,7 +93,7 @@ def test_a_fit_moves_the_sliders():
         ({"sample": "none"}, "nothing is to be drawn"),
         ({"sample": "network", "width": 33}, "2178 parameters.*lower the width"),
         ({"sample": "network", "phi": 1e-3}, "32000 samples.*raise phi"),
-        ({"sample": "matrices", "law": "semicircle", "energy": 0.0}, "variance"),
+        ({"sample": "matrices", "law": "semicircle", "energy": 0.0}, "at energy 0 all residuals"),
     ],
 )
 def test_what_is_not_drawn(state, words):

@@ -12,7 +12,7 @@ STATES = st.builds(
     ExplorerState,
     law=st.sampled_from(sorted(FAMILIES)),
     phi=SIZES,
-    energy=st.one_of(st.just(0.0), SIZES),
+    energy=st.one_of(st.just(0.0), st.floats(min_value=1e-24, max_value=1e24)),
     sigma=SIZES,
     activation=st.sampled_from(sorted(ACTIVATIONS)),
     traces=st.sampled_from(TRACES),
