@@ -39,6 +39,7 @@ __all__ = [
     "extended",
     "finite",
     "float_array",
+    "instance",
     "nonnegative",
     "points",
     "positive",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 Called = TypeVar("Called")
+Object = TypeVar("Object")
 
 
 def finite(name: str, value: object) -> float:
@@ -204,6 +206,35 @@ def callable_or_none(name: str, value: Called | None) -> Called | None:
     """
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be a callable or None; got {value!r}")
+    return value
+
+
+def instance(name: str, value: object, kind: type[Object], what: str) -> Object:
+    """Return `value` if it is an object of a class.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+        What came.
+    kind : type
+        The class.
+    what : str
+        What it must be, in words, and how one is made.
+
+    Returns
+    -------
+    object
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is another object.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {what}; got {type(value).__name__}")
     return value
 
 

@@ -28,10 +28,12 @@ from typing import Self
 import numpy as np
 from scipy.special import comb
 
-from rmtland.arguments import count, float_array, points
+from rmtland.arguments import count, float_array, instance, points
+from rmtland.landscape.surface import LossSurface
+from rmtland.landscape.surface.surface import loss_surface
 from rmtland.typing import ArrayLike, Real, override
 
-__all__ = ["Bezier", "Curve", "Polygon"]
+__all__ = ["Bezier", "Curve", "Polygon", "curve_on"]
 
 
 class Curve(ABC):
@@ -195,3 +197,37 @@ class Bezier(Curve):
         s = np.asarray(t, dtype=np.float64)[:, None]
         weights: Real = comb(degree, j) * s**j * (1.0 - s) ** (degree - j)
         return weights
+
+
+def curve_on(surface: LossSurface, name: str, value: Curve) -> Curve:
+    """Return a curve, or say why it is none on a surface.
+
+    Parameters
+    ----------
+    surface : LossSurface
+        Which says how many parameters there are.
+    name : str
+        Of the argument, for the message.
+    value : Curve
+        What came.
+
+    Returns
+    -------
+    Curve
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If its points are of another size.
+    TypeError
+        If the surface is none, or the curve.
+    """
+    size = loss_surface("surface", surface).size
+    kind: type[Curve] = Curve  # type: ignore[type-abstract]
+    curve = instance(name, value, kind, "a Curve such as Polygon(nodes) or Bezier(nodes)")
+    if curve.nodes.shape[1] != size:
+        raise ValueError(
+            f"the curve must have points of {size} entries; got {curve.nodes.shape[1]}"
+        )
+    return curve

@@ -37,12 +37,13 @@ from itertools import combinations, product
 import numpy as np
 from scipy.linalg import norm
 
-from rmtland.arguments import count, float_array
+from rmtland.arguments import callable_or_none, count
 from rmtland.landscape.connectivity.alignment import Alignment
 from rmtland.landscape.connectivity.curves import Polygon
 from rmtland.landscape.connectivity.profiles import profile
-from rmtland.landscape.connectivity.unit_group import UnitGroup
+from rmtland.landscape.connectivity.unit_group import UnitGroup, groups_of_units
 from rmtland.landscape.surface import LossSurface
+from rmtland.landscape.surface.surface import parameter_vector
 from rmtland.streams import random_generator
 from rmtland.typing import Integer, Real, Rng
 
@@ -99,14 +100,13 @@ def lower_barrier(
     ValueError
         For networks of another size than the surface, no groups, or losses that overflow.
     TypeError
-        If `trials` or `points` is no integer, or `first` or `second` holds no real numbers.
+        If the surface or a group is none, `trials` or `points` is no integer, `first` or `second`
+        holds no real numbers, or `progress` cannot be called.
     """
-    fixed, here = float_array("first", first, ndim=1), float_array("second", second, ndim=1)
-    for name, one in (("first", fixed), ("second", here)):
-        if one.shape != (surface.size,):
-            raise ValueError(f"{name} must have {surface.size} entries; got {len(one)}")
-    if not groups:
-        raise ValueError("there are no groups of units to permute")
+    fixed = parameter_vector(surface, "first", first)
+    here = parameter_vector(surface, "second", second)
+    groups = groups_of_units(groups)
+    callable_or_none("progress", progress)
     left, number = count("trials", trials, min_value=0), count("points", points)
     allowed = left
     generator = random_generator(rng)

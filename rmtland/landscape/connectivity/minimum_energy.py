@@ -50,11 +50,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from rmtland.arguments import choice, count, float_array, positive
+from rmtland.arguments import callable_or_none, choice, count, float_array, positive
 from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.connectivity.curves import Polygon
 from rmtland.landscape.connectivity.profiles import PathProfile, profile
 from rmtland.landscape.surface import LossSurface
+from rmtland.landscape.surface.surface import loss_surface, parameter_vector
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Real
 
@@ -161,10 +162,12 @@ def relaxed_path(
     ValueError
         For fewer than three images, images that coincide, or a loss that overflows at the start.
     TypeError
-        If `step_size` or `spring` is no real number, or `steps` is no integer, or `images` holds no
-        real numbers.
+        If the surface is none, `step_size` or `spring` is no real number, `steps` is no integer,
+        `images` holds no real numbers, or `progress` cannot be called.
     """
     choice("method", method, METHODS)
+    loss_surface("surface", surface)
+    callable_or_none("progress", progress)
     here = float_array("images", images, ndim=2).copy()
     if here.shape[1] != surface.size:
         raise ValueError(f"images must have {surface.size} entries each; got shape {here.shape}")
@@ -318,12 +321,10 @@ def saddle_near(
     ValueError
         For a point of another size, or a surface without curvature there.
     TypeError
-        If `tolerance` is no real number, or `max_steps` is no integer, or `theta` holds no real
-        numbers.
+        If the surface is none, `tolerance` is no real number, `max_steps` is no integer, or `theta`
+        holds no real numbers.
     """
-    here = float_array("theta", theta, ndim=1).copy()
-    if here.shape != (surface.size,):
-        raise ValueError(f"theta must have {surface.size} entries; got {here.size}")
+    here = parameter_vector(surface, "theta", theta).copy()
     limit = positive("tolerance", tolerance)
     loss, gradient = surface.value(here)
     start = _norm(here)

@@ -25,15 +25,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from rmtland.arguments import count, float_array
+from rmtland.arguments import callable_or_none, count, entries
 from rmtland.landscape.connectivity.alignment import Alignment, align
 from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
 from rmtland.landscape.connectivity.lowered_barrier import lower_barrier
 from rmtland.landscape.connectivity.minimum_energy import RelaxedPath, relaxed_path
 from rmtland.landscape.connectivity.profiles import PathProfile, profile
 from rmtland.landscape.connectivity.trained_curves import trained_curve
-from rmtland.landscape.connectivity.unit_group import UnitGroup
+from rmtland.landscape.connectivity.unit_group import UnitGroup, groups_of_units
 from rmtland.landscape.surface import LossSurface
+from rmtland.landscape.surface.surface import parameter_vector
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
@@ -179,15 +180,18 @@ def connect(
         For an unknown curve, ends of another size or that are the same, groups whose permutation
         changes the loss, or exchanges of units without groups.
     TypeError
-        If `images` or `swap_trials` is no integer, or a parameter holds no real numbers.
+        If the surface or a group is none, `images` or `swap_trials` is no integer, a parameter
+        holds no real numbers, or `progress` cannot be called.
     """
-    unknown = sorted(set(curves) - {"bezier", "polygon", "string"})
+    curves = entries("curves", curves)
+    unknown = sorted({str(one) for one in curves} - {"bezier", "polygon", "string"})
     if unknown:
         raise ValueError(f"unknown curves {unknown}; choose from bezier, polygon, string")
-    ends = [float_array(name, v, ndim=1) for name, v in (("first", first), ("second", second))]
-    for end in ends:
-        if end.shape != (surface.size,):
-            raise ValueError(f"a minimum must have {surface.size} entries; got {end.shape[0]}")
+    given = {"first": first, "second": second}
+    ends = [parameter_vector(surface, name, end) for name, end in given.items()]
+    groups = entries("groups", groups)
+    groups = groups_of_units(groups) if groups else ()
+    callable_or_none("progress", progress)
     if (ends[0] == ends[1]).all():
         raise ValueError("the two minima are the same point: there is no path between them")
     generator = random_generator(rng)

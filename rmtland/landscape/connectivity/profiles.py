@@ -33,7 +33,7 @@ import numpy as np
 
 from rmtland.arguments import count
 from rmtland.estimate import negative_fraction
-from rmtland.landscape.connectivity.curves import Curve
+from rmtland.landscape.connectivity.curves import Curve, curve_on
 from rmtland.landscape.surface import LossSurface
 from rmtland.typing import Real, Rng
 
@@ -127,13 +127,10 @@ def profile(
     ValueError
         If the loss overflows on the way, or the curve is of another size.
     TypeError
-        If `points` or `index_points` is no integer.
+        If the surface or the curve is none, or `points` or `index_points` is no integer.
     """
     number = count("points", points, min_value=2)
-    if curve.nodes.shape[1] != surface.size:
-        raise ValueError(
-            f"the curve must have points of {surface.size} entries; got {curve.nodes.shape[1]}"
-        )
+    curve_on(surface, "curve", curve)
     wanted = count("index_points", index_points, min_value=0)
     t = np.linspace(0.0, 1.0, number)
     if len(curve.nodes) <= 4 * number:

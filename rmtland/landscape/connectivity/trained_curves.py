@@ -35,8 +35,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from rmtland.arguments import count, positive
-from rmtland.landscape.connectivity.curves import Curve
+from rmtland.arguments import callable_or_none, count, nonnegative, positive
+from rmtland.landscape.connectivity.curves import Curve, curve_on
 from rmtland.landscape.surface import LossSurface
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
@@ -90,10 +90,14 @@ def trained_curve(
     Raises
     ------
     ValueError
-        For a curve without inner control points, or numbers that are not positive.
+        For a curve without inner control points or of another size, or numbers that are not
+        positive.
     TypeError
-        If `step_size` is no real number, or `steps` or `strata` is no integer.
+        If the surface or the curve is none, `step_size` or `jitter` is no real number, `steps` or
+        `strata` is no integer, or `progress` cannot be called.
     """
+    curve_on(surface, "start", start)
+    callable_or_none("progress", progress)
     if len(start.nodes) < 3:
         raise ValueError("there is nothing to train: the curve has no inner control point")
     number, many = count("steps", steps), count("strata", strata)
@@ -102,7 +106,7 @@ def trained_curve(
     curve = type(start)(start.nodes)
     inner = curve.nodes[1:-1]
     size = float(np.linalg.norm(curve.nodes[-1] - curve.nodes[0])) / np.sqrt(surface.size)
-    inner += jitter * size * generator.standard_normal(inner.shape)
+    inner += nonnegative("jitter", jitter) * size * generator.standard_normal(inner.shape)
     mean, square, unit = np.zeros_like(inner), np.zeros_like(inner), 0.0
     curve.is_whole = False
     try:

@@ -16,14 +16,16 @@ array([-2.,  1., -4.,  3.])
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.typing import Integer, Real
+from rmtland.arguments import dense_array, entries, float_array, instance
+from rmtland.typing import ArrayLike, Integer, NumpyArray, Real
 
-__all__ = ["Place", "UnitGroup"]
+__all__ = ["Place", "UnitGroup", "groups_of_units"]
 
 
 class Place(NamedTuple):
@@ -75,12 +77,12 @@ class UnitGroup:
     signs: bool
     parameters: int
 
-    def rows(self, theta: Real, place: Place) -> Real:
+    def rows(self, theta: ArrayLike, place: Place) -> Real:
         """Return one row for each unit from one of its places.
 
         Parameters
         ----------
-        theta : ndarray, shape (p,)
+        theta : array_like, shape (p,)
             Parameters.
         place : Place
             Which.
@@ -94,21 +96,23 @@ class UnitGroup:
         ------
         ValueError
             If the parameters are of another network.
+        TypeError
+            If they are no real numbers.
         """
-        array = self._at(theta, place)
+        array = self._parameters(theta)[place.where].reshape(place.shape)
         return np.moveaxis(array, place.axis, 0).reshape(self.size, -1)
 
-    def moved(self, theta: Real, order: Integer, signs: Real | None = None) -> Real:
+    def moved(self, theta: ArrayLike, order: ArrayLike, signs: ArrayLike | None = None) -> Real:
         """Return the same network with the units of this layer permuted and turned over.
 
         Parameters
         ----------
-        theta : ndarray, shape (p,)
+        theta : array_like, shape (p,)
             Parameters.
-        order : ndarray of int, shape (size,)
+        order : array_like of int, shape (size,)
             New unit i is the old one `order[i]`.
-        signs : ndarray, shape (size,), optional
-            1 or -1 for each new unit.
+        signs : array_like, shape (size,), optional
+            1 or -1 for each new unit; all 1 where units are not turned over.
 
         Returns
         -------
@@ -118,23 +122,83 @@ class UnitGroup:
         Raises
         ------
         ValueError
-            If the parameters are of another network.
+            If the parameters are of another network, the order is no permutation of its units, or
+            the signs are others, or turn units over where that changes the function.
+        TypeError
+            If the parameters are no real numbers.
         """
-        found = np.array(theta)
+        theta, order = self._parameters(theta), self._order(order)
+        turned = None if signs is None else self._signs(signs)
+        found = theta.copy()
         for place in self.places:
-            array = self._at(theta, place)
+            array = theta[place.where].reshape(place.shape)
             array = np.take(array, order, axis=place.axis)
-            if signs is not None and place.turns:
+            if turned is not None and place.turns:
                 shape = [1] * len(place.shape)
                 shape[place.axis] = self.size
-                array = array * np.reshape(signs, shape)
+                array = array * turned.reshape(shape)
             found[place.where] = array.ravel()
         return found
 
-    def _at(self, theta: Real, place: Place) -> Real:
-        if theta.shape != (self.parameters,):
+    def _parameters(self, theta: ArrayLike) -> Real:
+        found = float_array("theta", theta, ndim=1)
+        if found.shape != (self.parameters,):
             raise ValueError(
                 f"units of {self.name} stand among {self.parameters} parameters; got shape "
-                f"{theta.shape}: the groups are of another network"
+                f"{found.shape}: the groups are of another network"
             )
-        return theta[place.where].reshape(place.shape)
+        return found
+
+    def _order(self, order: ArrayLike) -> Integer:
+        found: NumpyArray = dense_array("order", order)
+        whole = found.dtype.kind in "iu" and found.shape == (self.size,)
+        if not (whole and (np.sort(found) == np.arange(self.size)).all()):
+            raise ValueError(
+                f"order must hold each of the units 0 to {self.size - 1} of {self.name} once; got "
+                f"{order!r}"
+            )
+        return found
+
+    def _signs(self, signs: ArrayLike) -> Real:
+        found = float_array("signs", signs, ndim=1)
+        if found.shape != (self.size,) or not (np.abs(found) == 1.0).all():
+            raise ValueError(
+                f"signs must be 1 or -1 for each of the {self.size} units of {self.name}; got "
+                f"{signs!r}"
+            )
+        if not self.signs and (found < 0.0).any():
+            raise ValueError(
+                f"units of {self.name} cannot be turned over: that changes the function; leave "
+                "signs out"
+            )
+        return found
+
+
+def groups_of_units(groups: Iterable[UnitGroup]) -> tuple[UnitGroup, ...]:
+    """Return groups of units, or say that there are none.
+
+    Parameters
+    ----------
+    groups : iterable of UnitGroup
+        What came.
+
+    Returns
+    -------
+    tuple of UnitGroup
+        At least one.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    TypeError
+        If one is no `UnitGroup`.
+    """
+    found = entries("groups", groups)
+    if not found:
+        raise ValueError("there are no groups of units to permute")
+    for place, one in enumerate(found):
+        instance(
+            f"groups[{place}]", one, UnitGroup, "a UnitGroup, as unit_groups(network) has them"
+        )
+    return found

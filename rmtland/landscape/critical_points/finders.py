@@ -46,7 +46,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rmtland.arguments import choice, count, nonnegative, positive
+from rmtland.arguments import choice, count, float_array, nonnegative, positive
 from rmtland.landscape.critical_points.newton_step import last_layer_of, newton_step
 from rmtland.landscape.surface import Surface
 from rmtland.networks.overflow import squared_norm
@@ -112,8 +112,28 @@ class Finder(Protocol):
         -------
         Walk
             Where it ended.
+
+        Raises
+        ------
+        ValueError
+            For a start of another size, or one that is not finite.
+        TypeError
+            If the surface is none, or the start holds no real numbers.
         """
         ...
+
+
+def _start(surface: Surface, theta: Real) -> Real:
+    """Return a copy of a start, or say why it is none: a finder takes errors for overflows."""
+    if not all(hasattr(surface, name) for name in ("size", "value", "hessian")):
+        raise TypeError(
+            "surface must have size, value and hessian, as NetworkSurface.of(net, x, y) does; got "
+            f"{type(surface).__name__}"
+        )
+    start = float_array("theta", theta, ndim=1)
+    if start.shape != (surface.size,):
+        raise ValueError(f"theta must have {surface.size} entries; got {start.shape[0]}")
+    return start.copy()
 
 
 @dataclass(frozen=True)
@@ -155,7 +175,7 @@ class CappedNewton(Finder):
 
     @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        here, eliminated = np.array(theta, dtype=np.float64), last_layer_of(surface)
+        here, eliminated = _start(surface, theta), last_layer_of(surface)
         for step in range(self.max_steps):
             try:
                 gradient = surface.value(here)[1]
@@ -223,7 +243,7 @@ class LevenbergMarquardt(Finder):
 
     @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        here, damping = np.array(theta, dtype=np.float64), self.damping
+        here, damping = _start(surface, theta), self.damping
         gradient = surface.value(here)[1]
         square = squared_norm("gradient", gradient)
         for step in range(self.max_steps):
@@ -291,6 +311,7 @@ class GradientNorm(Finder):
 
     @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
+        start = _start(surface, theta)
 
         def by_matrix(point: Real, vector: Real) -> Real:
             return surface.hessian(point) @ vector
@@ -301,7 +322,6 @@ class GradientNorm(Finder):
             gradient = surface.value(point)[1]
             return 0.5 * squared_norm("gradient", gradient), product(point, gradient)
 
-        start = np.array(theta, dtype=np.float64)
         walk = self._quasi_newton if self.method == "lbfgs" else self._descent
         here, steps, failed = walk(merit, start)
         if failed == "overflow":
@@ -396,7 +416,7 @@ class TrustRegionNewton(Finder):
 
     @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        here, shift = np.array(theta, dtype=np.float64), 1e-3
+        here, shift = _start(surface, theta), 1e-3
         value, gradient = surface.value(here)
         square = squared_norm("gradient", gradient)
         hessian: Real | None = None

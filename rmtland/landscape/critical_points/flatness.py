@@ -33,9 +33,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rmtland.arguments import float_array
 from rmtland.typing import Real
 
-__all__ = ["Flatness", "flatness"]
+__all__ = ["Flatness", "flatness", "square_matrix"]
 
 RESIDUAL, CO_RESIDUAL, CUT = 0.9, 5e-4, 1e-6
 
@@ -79,7 +80,16 @@ def flatness(hessian: Real, gradient: Real) -> Flatness:
     -------
     Flatness
         Residual, co-residual and curvature.
+
+    Raises
+    ------
+    ValueError
+        For other shapes, or numbers that are not finite.
+    TypeError
+        If one holds no real numbers.
     """
+    gradient = float_array("gradient", gradient, ndim=1)
+    hessian = square_matrix("hessian", hessian, len(gradient))
     gradient, hessian = _of_order_one(gradient), _of_order_one(hessian)
     size = float(np.linalg.norm(gradient))
     scale = float(np.linalg.norm(hessian))
@@ -102,3 +112,33 @@ def _of_order_one(numbers: Real) -> Real:
     """Divide by a power of two, exactly, so that squares neither vanish nor overflow."""
     exponent = np.frexp(np.abs(numbers).max(initial=0.0))[1]
     return np.asarray(np.ldexp(numbers, -exponent))
+
+
+def square_matrix(name: str, value: Real, size: int) -> Real:
+    """Return a matrix of a stated size, or say what came.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : array_like, shape (p, p)
+        What came.
+    size : int
+        The number p of parameters.
+
+    Returns
+    -------
+    ndarray of float64, shape (p, p)
+        The same, finite.
+
+    Raises
+    ------
+    ValueError
+        For another shape, or entries that are not finite.
+    TypeError
+        If they are no real numbers.
+    """
+    matrix = float_array(name, value, ndim=2)
+    if matrix.shape != (size, size):
+        raise ValueError(f"{name} must have shape ({size}, {size}); got {matrix.shape}")
+    return matrix

@@ -35,6 +35,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rmtland.arguments import nonnegative
+from rmtland.landscape.critical_points.flatness import square_matrix
 from rmtland.landscape.critical_points.unit_groups import mlp_of
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import MLP, LossPoint
@@ -89,11 +91,15 @@ def null_directions(point: LossPoint, hessian: Real, zero_tolerance: float) -> N
 
     Raises
     ------
+    ValueError
+        For a Hessian of another shape, or a tolerance below 0.
     TypeError
-        If the network is no MLP.
+        If the network is no MLP, or the Hessian or the tolerance holds no real numbers.
     """
     net = mlp_of(point)
     point = in_double(point)
+    hessian = square_matrix("hessian", hessian, net.parameter_count)
+    zero_tolerance = nonnegative("zero_tolerance", zero_tolerance)
     values, vectors = np.linalg.eigh(hessian)
     kernel = vectors[:, np.abs(values) <= zero_tolerance]
     counts, known = [], list(_symmetries(net, point))

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rmtland.arguments import count, positive
 from rmtland.landscape.critical_points.surface_point import DecayedSurface
 from rmtland.landscape.surface import LossSurface, NetworkSurface, TorchSurface
 from rmtland.networks import MLP
@@ -57,14 +58,18 @@ def trained_start(
 
     Raises
     ------
+    ValueError
+        If `step_size` is not positive, or `max_steps` is negative.
     TypeError
-        If it is neither.
+        If the surface is neither, `step_size` is no real number, or `max_steps` is no integer.
     """
+    step_size = positive("step_size", step_size)
+    limit = count("max_steps", max_steps, min_value=0)
     generator = random_generator(rng)
     here = _drawn(surface, generator)
     loss, gradient = surface.value(here)
     target = loss * generator.uniform()
-    for _ in range(max_steps):
+    for _ in range(limit):
         if loss <= target:
             break
         trial = here - step_size * gradient

@@ -18,6 +18,7 @@ import numpy as np
 
 from rmtland.arguments import nonnegative
 from rmtland.landscape.surface import LossSurface, NamedBlock
+from rmtland.landscape.surface.surface import loss_surface
 from rmtland.typing import Real, override
 
 __all__ = ["DecayedSurface", "SurfacePoint"]
@@ -32,10 +33,17 @@ class DecayedSurface(LossSurface):
         The loss.
     weight_decay : float
         w >= 0.
+
+    Raises
+    ------
+    ValueError
+        If `weight_decay` is negative, infinite or NaN.
+    TypeError
+        If the surface is none, or `weight_decay` is no real number.
     """
 
     def __init__(self, surface: LossSurface, weight_decay: float) -> None:
-        self.surface = surface
+        self.surface = loss_surface("surface", surface)
         self.weight_decay = nonnegative("weight_decay", weight_decay)
 
     @property

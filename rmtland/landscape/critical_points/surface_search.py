@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, dense_array
 from rmtland.landscape.critical_points.critical_point import CriticalPoint, CriticalPoints
 from rmtland.landscape.critical_points.finders import Finder
 from rmtland.landscape.critical_points.starts import trained_start
@@ -117,11 +117,11 @@ def checked_starts(starts: ArrayLike, size: int) -> Real:
     Raises
     ------
     ValueError
-        For another shape, or entries that are not finite.
+        For another shape, or entries that are masked or not finite.
     TypeError
         If they are not real numbers.
     """
-    array = np.asarray(starts)
+    array = dense_array("starts", starts)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"starts must be real numbers; got dtype {array.dtype}")
     given: Real = array.astype(np.float64)

@@ -41,7 +41,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, entries, instance
 from rmtland.landscape.critical_points.finders import Finder, TrustRegionNewton, Walk
 from rmtland.landscape.surface import NetworkSurface, Surface
 from rmtland.networks import MLP, LossPoint
@@ -69,7 +69,13 @@ def random_groups(net: MLP, *, rng: Rng = None) -> Groups:
     tuple of tuple of int
         Sizes of the groups of each hidden layer; what they lack of its width is dead. None is
         dead where f(0) is not 0.
+
+    Raises
+    ------
+    TypeError
+        If `net` is no MLP.
     """
+    instance("net", net, MLP, "an MLP")
     generator = random_generator(rng)
     alive_at_zero = _value_at_zero(net) != 0.0
     layers = []
@@ -101,6 +107,8 @@ class ReducedSurface(Surface):
     ValueError
         If there are not as many lists as hidden layers, a layer has no group or more units in
         groups than its width, or units would be dead where f(0) is not 0.
+    TypeError
+        If the network is no MLP, or the groups are no lists of integers.
     """
 
     def __init__(self, point: LossPoint, groups: Groups) -> None:
@@ -292,10 +300,13 @@ def checked_groups(net: MLP, groups: Sequence[Sequence[int]]) -> Groups:
     ------
     ValueError
         If it cannot.
+    TypeError
+        If they are no lists of integers.
     """
     hidden = net.widths[1:-1]
     given = tuple(
-        tuple(count("the size of a group", size) for size in sizes) for sizes in tuple(groups)
+        tuple(count("the size of a group", size) for size in entries("the sizes of a layer", sizes))
+        for sizes in entries("groups", groups)
     )
     if len(given) != len(hidden) or not hidden:
         raise ValueError(
@@ -343,6 +354,7 @@ def mlp_of(point: LossPoint) -> MLP:
     TypeError
         If it is none.
     """
-    if not isinstance(point.net, MLP):
-        raise TypeError(f"this needs the loss of an MLP; got {point.net!r}")
-    return point.net
+    net = getattr(point, "net", point)
+    if not isinstance(net, MLP):
+        raise TypeError(f"this needs the loss of an MLP, by net.at(theta, x, y); got {net!r}")
+    return net

@@ -38,6 +38,7 @@ import numpy as np
 
 from rmtland.arguments import choice, float_array
 from rmtland.landscape.surface import LossSurface, NamedBlock
+from rmtland.landscape.surface.surface import loss_surface, parameter_vector
 from rmtland.typing import ArrayLike, Real, override
 
 __all__ = ["ScaledSurface", "adaptive_scales"]
@@ -65,12 +66,10 @@ def adaptive_scales(surface: LossSurface, theta: Real, *, by: str = "element") -
     ValueError
         For an unknown rule, or parameters of another shape.
     TypeError
-        If `theta` holds no real numbers.
+        If the surface is none, or `theta` holds no real numbers.
     """
     choice("by", by, ("element", "filter"))
-    center = float_array("theta", theta, ndim=1)
-    if center.shape != (surface.size,):
-        raise ValueError(f"theta must have {surface.size} entries; got {center.shape[0]}")
+    center = parameter_vector(surface, "theta", theta)
     scales = np.abs(center)
     if by == "filter":
         for block in surface.blocks:
@@ -98,11 +97,11 @@ class ScaledSurface(LossSurface):
     ValueError
         For other shapes, or a negative scale.
     TypeError
-        If `center` or `scales` holds no real numbers.
+        If the inner surface is none, or `center` or `scales` holds no real numbers.
     """
 
     def __init__(self, inner: LossSurface, center: Real, scales: Real) -> None:
-        self.inner = inner
+        self.inner = loss_surface("inner", inner)
         self.center = float_array("center", center, ndim=1)
         self.scales = float_array("scales", scales, ndim=1)
         if not self.center.shape == self.scales.shape == (inner.size,):

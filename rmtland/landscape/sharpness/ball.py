@@ -46,13 +46,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import count, float_array, positive
+from rmtland.arguments import count, positive
 from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.sharpness.adaptive import ScaledSurface
 from rmtland.landscape.sharpness.derivative_bounds import UnboundedDerivatives, derivative_bounds
 from rmtland.landscape.sharpness.output_expansion import expanded_rise
 from rmtland.landscape.sharpness.trust_region import quadratic_maximiser, quadratic_maximum
 from rmtland.landscape.surface import LossSurface, NetworkSurface, TorchSurface
+from rmtland.landscape.surface.surface import parameter_vector
 from rmtland.networks import LossPoint
 from rmtland.networks.overflow import NetworkOverflowError, squared_norm
 from rmtland.streams import random_generator
@@ -162,10 +163,10 @@ def ball_sharpness(
         For a radius that is not positive, parameters of another shape, or a loss (or the square of
         its gradient) that overflows at the centre or on the sphere.
     TypeError
-        If `rho` is no real number, or `restarts`, `steps` or `eigenvectors` is no integer, or
-        `theta` holds no real numbers.
+        If the surface is none, `rho` is no real number, `restarts`, `steps` or `eigenvectors` is no
+        integer, or `theta` holds no real numbers.
     """
-    radius, center = positive("rho", rho), float_array("theta", theta, ndim=1)
+    radius, center = positive("rho", rho), parameter_vector(surface, "theta", theta)
     restarts = count("restarts", restarts, min_value=0)
     steps = count("steps", steps)
     generator = random_generator(rng)

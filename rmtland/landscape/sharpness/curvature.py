@@ -42,7 +42,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import count, float_array, nonnegative, positive
+from rmtland.arguments import count, nonnegative, positive
 from rmtland.estimate import (
     extremal_eigenpairs,
     krylov_quadratures,
@@ -53,6 +53,7 @@ from rmtland.estimate.index import estimated_mass
 from rmtland.estimate.radau import gauss
 from rmtland.landscape.sharpness.ball import EXACT_SIZE
 from rmtland.landscape.surface import LossSurface
+from rmtland.landscape.surface.surface import parameter_vector
 from rmtland.typing import Real, Rng
 
 __all__ = ["Bracketed", "Curvature", "curvature"]
@@ -157,10 +158,11 @@ def curvature(
     Raises
     ------
     ValueError
-        For a tolerance outside [0, 1), a damping that is not positive, or a Hessian that is zero.
+        For a tolerance outside [0, 1), a damping that is not positive, parameters of another shape,
+        or a Hessian that is zero.
     TypeError
-        If `tolerance` or `damping` is no real number, or `probes` or `steps` is no integer, or
-        `theta` holds no real numbers.
+        If the surface is none, `tolerance` or `damping` is no real number, `probes` or `steps` is
+        no integer, or `theta` holds no real numbers.
     """
     tolerance = nonnegative("tolerance", tolerance)
     if tolerance >= 1.0:
@@ -168,7 +170,7 @@ def curvature(
             f"tolerance must be below 1: no eigenvalue exceeds the largest; got {tolerance:g}"
         )
     damping = None if damping is None else positive("damping", damping)
-    center = float_array("theta", theta, ndim=1)
+    center = parameter_vector(surface, "theta", theta)
     if surface.size <= EXACT_SIZE:
         values = np.asarray(np.linalg.eigvalsh(surface.hessian(center)), dtype=np.float64)
         return _exact(values, tolerance, damping)

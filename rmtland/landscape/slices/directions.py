@@ -38,6 +38,7 @@ import numpy as np
 from rmtland.arguments import choice, count, float_array
 from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.surface import LossSurface
+from rmtland.landscape.surface.surface import parameter_vector
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
@@ -118,9 +119,8 @@ def filter_normalised(
     """
     choice("by", by, NORMALISATIONS)
     choice("vectors", vectors, VECTORS)
-    center, given = (
-        _of_size(surface, n, v) for n, v in (("theta", theta), ("direction", direction))
-    )
+    center = parameter_vector(surface, "theta", theta)
+    given = parameter_vector(surface, "direction", direction)
     scaled = given.copy()
     if by == "none":
         return scaled
@@ -197,11 +197,11 @@ def random_directions(
         If `d` is no integer.
     """
     generator = random_generator(rng)
-    number = count("d", d)
+    center, number = parameter_vector(surface, "theta", theta), count("d", d)
     rows = np.array(
         [
             filter_normalised(
-                surface, theta, generator.standard_normal(surface.size), by=by, vectors=vectors
+                surface, center, generator.standard_normal(surface.size), by=by, vectors=vectors
             )
             for _ in range(number)
         ]
@@ -257,7 +257,7 @@ def eigenvector_directions(
     number = count("d", d)
     if which == "both" and number != 2:
         raise ValueError(f"both ends are two directions; got d = {number}")
-    center = _of_size(surface, "theta", theta)
+    center = parameter_vector(surface, "theta", theta)
     if number > surface.size:
         raise ValueError(f"there are {surface.size} eigenvectors; got d = {number}")
     matrix = surface.hessian(center) if surface.size <= 512 else surface.operator(center)
@@ -269,10 +269,3 @@ def eigenvector_directions(
     signs = np.sign(vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)])
     labels = tuple(rf"eigenvector of $\lambda$ = {value:.3g}" for value in values)
     return Directions(signs[:, None] * vectors, labels)
-
-
-def _of_size(surface: LossSurface, name: str, vector: Real) -> Real:
-    array = float_array(name, vector, ndim=1)
-    if array.shape != (surface.size,):
-        raise ValueError(f"{name} must have {surface.size} entries; got {array.shape[0]}")
-    return array

@@ -29,9 +29,10 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import count, finite, float_array
+from rmtland.arguments import callable_or_none, count, finite, float_array
 from rmtland.landscape.slices.directions import Directions, lengths
 from rmtland.landscape.surface import LossSurface
+from rmtland.landscape.surface.surface import parameter_vector
 from rmtland.typing import ArrayLike, Real
 
 __all__ = ["LineSlice", "PlaneSlice", "line_slice", "plane_slice"]
@@ -162,8 +163,9 @@ def line_slice(
         For a range that is empty, a direction of zeros, vectors of another shape, or a loss that
         overflows.
     TypeError
-        If `direction` holds no real numbers.
+        If the surface is none, or `origin` or `direction` holds no real numbers.
     """
+    center = parameter_vector(surface, "origin", origin)
     if isinstance(direction, Directions):
         rows, label = direction.rows, direction.labels[0]
     else:
@@ -175,7 +177,7 @@ def line_slice(
     if not rows.any():
         raise ValueError("the direction is zero: there is no line along it")
     coordinates = _range("extent", extent, points)
-    losses = surface.plane_losses(_center(surface, origin), rows, coordinates[:, None])
+    losses = surface.plane_losses(center, rows, coordinates[:, None])
     return LineSlice(coordinates, losses, label)
 
 
@@ -216,8 +218,11 @@ def plane_slice(
         For a range that is empty, directions that are parallel, vectors of another shape, or a loss
         that overflows.
     TypeError
-        If `directions` holds no real numbers.
+        If the surface is none, `origin` or `directions` holds no real numbers, or `progress` cannot
+        be called.
     """
+    center = parameter_vector(surface, "origin", origin)
+    callable_or_none("progress", progress)
     if isinstance(directions, Directions):
         rows, labels = directions.rows, directions.labels
     else:
@@ -236,7 +241,6 @@ def plane_slice(
         raise ValueError(f"points and extent take one or two; got {points!r} and {extent!r}")
     x, y = (_range("extent", span, number) for span, number in zip(spans, each, strict=True))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    center = _center(surface, origin)
     losses = np.full(len(grid), np.nan)
     try:
         for start in range(0, len(grid), _AT_ONCE):
@@ -248,13 +252,6 @@ def plane_slice(
         if np.isnan(losses).all():
             raise
     return PlaneSlice(x, y, losses.reshape(len(y), len(x)), center, rows, (labels[0], labels[1]))
-
-
-def _center(surface: LossSurface, origin: Real) -> Real:
-    center = float_array("origin", origin, ndim=1)
-    if center.shape != (surface.size,):
-        raise ValueError(f"origin must have {surface.size} entries; got {center.shape[0]}")
-    return center
 
 
 def _range(name: str, extent: Any, points: int) -> Real:

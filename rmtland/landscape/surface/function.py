@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rmtland.arguments import count, float_array
-from rmtland.landscape.surface.surface import LossSurface
+from rmtland.arguments import callable_or_none, count, instance
+from rmtland.landscape.surface.surface import LossSurface, parameter_vector
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Real, override
 
@@ -40,7 +40,7 @@ class FunctionSurface(LossSurface):
     ValueError
         If `size` is below 1.
     TypeError
-        If it is no integer.
+        If it is no integer, or `function` or `second` cannot be called.
     """
 
     def __init__(
@@ -49,7 +49,9 @@ class FunctionSurface(LossSurface):
         function: Callable[[Real], tuple[float, Real]],
         second: Callable[[Real], Real] | None = None,
     ) -> None:
-        self._size, self._function, self._second = count("size", size), function, second
+        self._size = count("size", size)
+        self._function = instance("function", function, Callable, "callable: theta -> (f, slope)")
+        self._second = callable_or_none("second", second)
 
     @property
     @override
@@ -63,14 +65,14 @@ class FunctionSurface(LossSurface):
 
     @override
     def value(self, theta: Real) -> tuple[float, Real]:
-        value, gradient = self._function(self._place(theta))
+        value, gradient = self._function(parameter_vector(self, "theta", theta))
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise ValueError("the function overflows floating-point numbers at this point")
         return float(value), np.asarray(gradient, dtype=np.float64)
 
     @override
     def hessian(self, theta: Real) -> Real:
-        theta = self._place(theta)
+        theta = parameter_vector(self, "theta", theta)
         if self._second is not None:
             return np.asarray(self._second(theta), dtype=np.float64)
         step = 6e-6 * max(1.0, float(np.abs(theta).max()))
@@ -80,12 +82,6 @@ class FunctionSurface(LossSurface):
         ]
         matrix = np.array(rows)
         return 0.5 * (matrix + matrix.T)
-
-    def _place(self, theta: Real) -> Real:
-        place = float_array("theta", theta, ndim=1)
-        if place.shape != (self.size,):
-            raise ValueError(f"theta must have {self.size} entries; got {place.shape[0]}")
-        return place
 
     @override
     def product(self, theta: Real, vector: Real) -> Real:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from rmtland.arguments import float_array
+from rmtland.arguments import float_array, instance
 from rmtland.landscape.surface.network_batches import losses_at, losses_in_plane
 from rmtland.landscape.surface.surface import LossSurface, parameter_rows
 from rmtland.networks import MLP, LossPoint
@@ -44,13 +44,17 @@ class NetworkSurface(LossSurface):
     ------
     ValueError
         If its arrays are not of NumPy in double precision.
+    TypeError
+        If it is no point.
     """
 
     point: LossPoint
 
     def __post_init__(self) -> None:
         """Refuse single precision, in which no gradient becomes small enough."""
-        theta = self.point.theta
+        theta = instance(
+            "point", self.point, LossPoint, "a LossPoint, by net.at(theta, x, y)"
+        ).theta
         if not isinstance(theta, np.ndarray) or theta.dtype != np.float64:
             raise ValueError(
                 "a surface is walked on in NumPy and double precision; give theta, x and y as "
@@ -77,7 +81,10 @@ class NetworkSurface(LossSurface):
         ------
         ValueError
             For data that do not fit the network.
+        TypeError
+            If `net` is no MLP.
         """
+        instance("net", net, MLP, "an MLP")
         return cls(net.at(np.zeros(net.parameter_count), x, y))
 
     @property

@@ -22,13 +22,21 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from rmtland.arguments import float_array
+from rmtland.arguments import float_array, instance
 from rmtland.typing import ArrayLike, Real
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
 
-__all__ = ["LARGEST_DENSE", "LossSurface", "NamedBlock", "Surface", "parameter_rows"]
+__all__ = [
+    "LARGEST_DENSE",
+    "LossSurface",
+    "NamedBlock",
+    "Surface",
+    "loss_surface",
+    "parameter_rows",
+    "parameter_vector",
+]
 
 LARGEST_DENSE = 6000
 """Largest number of parameters for which a dense Hessian is made from products."""
@@ -285,6 +293,65 @@ class LossSurface(ABC):
             unit = np.eye(self.size, min(64, self.size - start), -start)
             matrix[:, start : start + 64] = self.product(theta, unit)
         return 0.5 * (matrix + matrix.T)
+
+
+def loss_surface(name: str, value: object) -> LossSurface:
+    """Return a surface, or say that what came is none.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : LossSurface
+        What came.
+
+    Returns
+    -------
+    LossSurface
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    return instance(
+        name,
+        value,
+        LossSurface,  # type: ignore[type-abstract]
+        "a LossSurface, such as NetworkSurface.of(net, x, y) or TorchSurface(model, loss, data)",
+    )
+
+
+def parameter_vector(surface: LossSurface, name: str, value: ArrayLike) -> Real:
+    """Return a point of a surface, or a direction on it, checked.
+
+    Parameters
+    ----------
+    surface : LossSurface
+        Which says how many parameters there are.
+    name : str
+        Of the argument, for the message.
+    value : array_like, shape (p,)
+        What came.
+
+    Returns
+    -------
+    ndarray of float64, shape (p,)
+        The same, finite.
+
+    Raises
+    ------
+    ValueError
+        For another shape, or entries that are not finite.
+    TypeError
+        If the surface is none, or the entries are no real numbers.
+    """
+    size = loss_surface("surface", surface).size
+    vector = float_array(name, value, ndim=1)
+    if vector.shape != (size,):
+        raise ValueError(f"{name} must have {size} entries; got {vector.shape[0]}")
+    return vector
 
 
 def parameter_rows(thetas: ArrayLike, size: int) -> Real:
