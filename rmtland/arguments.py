@@ -39,6 +39,7 @@ __all__ = [
     "extended",
     "finite",
     "float_array",
+    "function",
     "instance",
     "nonnegative",
     "points",
@@ -194,6 +195,19 @@ def truth(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False; got {value!r}")
     return bool(value)
+
+
+def function(name: str, value: Called) -> Called:
+    """Return `value` if it can be called.
+
+    Raises
+    ------
+    TypeError
+        If it cannot.
+    """
+    if not callable(value):
+        raise TypeError(f"{name} must be a callable; got {_shown(value)}")
+    return value
 
 
 def callable_or_none(name: str, value: Called | None) -> Called | None:

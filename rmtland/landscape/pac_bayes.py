@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from rmtland.arguments import count, float_array, positive
+from rmtland.arguments import count, float_array, instance, positive
 from rmtland.arrays import to_numpy
 from rmtland.drawing import COLORS
 from rmtland.landscape.kl_bounds import (
@@ -243,8 +243,9 @@ def pac_bayes_bounds(
     ValueError
         For another loss, targets that do not fit it, held out ones too, or a delta outside (0, 1).
     TypeError
-        If `draws` is no integer, or `prior_mean` holds no real numbers.
+        If `net` is no MLP, `draws` is no integer, or `prior_mean` holds no real numbers.
     """
+    instance("net", net, MLP, "an MLP")
     if net.loss not in ("logistic", "cross_entropy") or (net.loss == "logistic" and net.n_out != 1):
         raise ValueError(
             "bounds are of the error of a classifier: loss 'logistic' with one output, or "

@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from rmtland.arguments import choice, count
+from rmtland.arguments import choice, count, instance
 from rmtland.arrays import array_namespace, is_finite
 from rmtland.networks.array_arguments import real_array
 from rmtland.networks.derivatives.diagonal import hessian_diagonal
@@ -66,7 +66,7 @@ from rmtland.typing import Array, ArrayLike, Rng
 if TYPE_CHECKING:
     from rmtland.networks.derivatives.operators import PointOperator, Product
 
-__all__ = ["LossPoint"]
+__all__ = ["LossPoint", "loss_point"]
 
 SPLIT = ("gauss_newton", "residual")
 
@@ -422,3 +422,24 @@ class LossPoint(LossJacobians):
         )
         self._refuse_bad_product(result, rows)
         return result[0, :] if single else result.T
+
+
+def loss_point(point: object) -> LossPoint:
+    """Return a point of the loss of a network, or say that what came is none.
+
+    Parameters
+    ----------
+    point : LossPoint
+        What came.
+
+    Returns
+    -------
+    LossPoint
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    return instance("point", point, LossPoint, "a LossPoint, by net.at(theta, x, y)")

@@ -25,7 +25,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, count, entries
+from rmtland.arguments import callable_or_none, count, entries, instance
 from rmtland.landscape.connectivity.alignment import Alignment, align
 from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
 from rmtland.landscape.connectivity.lowered_barrier import lower_barrier
@@ -306,7 +306,12 @@ def pair_statistics(connections: Sequence[Connection]) -> list[PairStatistics]:
     ------
     ValueError
         If there are none.
+    TypeError
+        If one is no `Connection`.
     """
+    connections = entries("connections", connections)
+    for place, one in enumerate(connections):
+        instance(f"connections[{place}]", one, Connection, "a Connection, as connect returns it")
     if not connections:
         raise ValueError("there are no pairs to take statistics of")
     shared = [n for n in connections[0].profiles if all(n in c.profiles for c in connections)]

@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from rmtland.arguments import entries, instance
 from rmtland.landscape.critical_points.flatness import Flatness, flatness
 from rmtland.landscape.critical_points.kinks import is_bent, kinks
 from rmtland.landscape.critical_points.null_directions import NullDirections, null_directions
@@ -272,10 +273,17 @@ class CriticalPoints(Sequence[CriticalPoint]):
     ----------
     points : sequence of CriticalPoint
         The points.
+
+    Raises
+    ------
+    TypeError
+        If one is none.
     """
 
     def __init__(self, points: Sequence[CriticalPoint]) -> None:
-        self._points = tuple(points)
+        self._points: tuple[CriticalPoint, ...] = entries("points", points)
+        for place, point in enumerate(self._points):
+            instance(f"points[{place}]", point, CriticalPoint, "a CriticalPoint")
 
     def __len__(self) -> int:
         return len(self._points)

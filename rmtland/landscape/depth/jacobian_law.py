@@ -48,7 +48,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import choice, count
+from rmtland.arguments import choice, count, entries, instance
 from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Complex, Real
 
@@ -113,14 +113,17 @@ class JacobianLaw:
     ValueError
         If there is no layer, or the law of its squares is none: places below 0, masses that are
         negative or do not add up to 1, or no mass but at 0.
+    TypeError
+        If a layer is none.
     """
 
     layers: tuple[LayerFactor, ...]
 
     def __post_init__(self) -> None:
-        if not self.layers:
+        if not entries("layers", self.layers):
             raise ValueError("layers must name at least one layer")
-        for layer in self.layers:
+        for place, layer in enumerate(self.layers):
+            instance(f"layers[{place}]", layer, LayerFactor, "a LayerFactor")
             choice("kind", layer.kind, LAYERS)
             if len(layer.squares) != len(layer.weights) or not layer.squares:
                 raise ValueError(f"each square has one weight; got {layer}")

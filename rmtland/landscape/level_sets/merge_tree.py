@@ -42,7 +42,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from rmtland.arguments import choice, points
+from rmtland.arguments import choice, entries, points
 from rmtland.typing import ArrayLike, Integer, Real
 
 __all__ = ["Basin", "MergeTree", "graph_merge_tree", "merge_tree"]
@@ -233,7 +233,8 @@ def graph_merge_tree(births: Sequence[Level], edges: Sequence[tuple[int, int, Le
     ValueError
         For no points, NaN, an edge to a point that is none, or one below its ends.
     """
-    if not len(births):
+    births, edges = entries("births", births), entries("edges", edges)
+    if not births:
         raise ValueError("a graph has at least one point")
     for number, birth in enumerate(births):
         if birth != birth:

@@ -51,7 +51,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise, product
 
-from rmtland.arguments import count
+from rmtland.arguments import count, entries
 from rmtland.landscape.level_sets.merge_tree import MergeTree, graph_merge_tree
 from rmtland.networks import MLP
 
@@ -173,7 +173,7 @@ class OneUnitWithBias:
     def __post_init__(self) -> None:
         """Make all numbers fractions."""
         for name in ("x", "y"):
-            values = tuple(_exact(name, value) for value in getattr(self, name))
+            values = tuple(_exact(name, value) for value in entries(name, getattr(self, name)))
             object.__setattr__(self, name, values)
         if len(self.x) != len(self.y) or len(set(self.x)) < 2:
             raise ValueError("give as many targets as inputs, and two different inputs")

@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import callable_or_none, count, entries, instance
 from rmtland.landscape.connectivity import (
     Bezier,
     PathProfile,
@@ -175,10 +175,14 @@ def valley_heights(
     ValueError
         If `pairs` or a width is below 1.
     TypeError
-        If it is no integer.
+        If it is no integer, the case is none, or `progress` cannot be called.
     """
+    instance("case", case, TheoremCase, "a TheoremCase")
+    callable_or_none("progress", progress)
     if widths is not None:
-        case = replace(case, widths=tuple(count("widths", width) for width in widths))
+        case = replace(
+            case, widths=tuple(count("widths", width) for width in entries("widths", widths))
+        )
     many = count("pairs", pairs)
     found: list[ValleyHeights] = []
     generators = streams(rng, many)

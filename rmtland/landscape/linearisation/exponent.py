@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from rmtland.arguments import points, positive
 from rmtland.typing import ArrayLike, Real
 
 __all__ = ["Exponent", "fit_exponent"]
@@ -93,10 +94,11 @@ def fit_exponent(sizes: ArrayLike, values: ArrayLike, *, confidence: float = 0.9
     ------
     ValueError
         If there are fewer than three points, one size, or a size or value that is not positive.
+    TypeError
+        If a size, a value or the confidence is no real number.
     """
-    n = np.asarray(sizes, dtype=float)
-    v = np.asarray(values, dtype=float)
-    if not 0.0 < confidence < 1.0:
+    n, v = points("sizes", sizes), points("values", values)
+    if not 0.0 < positive("confidence", confidence) < 1.0:
         raise ValueError(f"confidence must be between 0 and 1; got {confidence}")
     if n.ndim != 1 or v.ndim not in (1, 2) or len(v) != len(n) or v.size < 3:
         raise ValueError(

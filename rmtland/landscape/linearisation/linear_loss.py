@@ -50,6 +50,7 @@ from rmtland.arrays import to_numpy
 from rmtland.landscape.linearisation.spectral_descent import SpectralDescent
 from rmtland.landscape.linearisation.tangent_spectrum import TangentSpectrum
 from rmtland.networks import LossPoint
+from rmtland.networks.loss_point import loss_point
 from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Real
 
@@ -447,8 +448,10 @@ def linearise(point: LossPoint) -> LinearisedLoss:
     ------
     ValueError
         For another loss, or a weight decay.
+    TypeError
+        If it is no point.
     """
-    net = point.net
+    net = loss_point(point).net
     if point.data.loss.name != "mse":
         raise ValueError(
             f"a linearised network has a quadratic loss for half the squared error only; got "

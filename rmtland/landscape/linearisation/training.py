@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import callable_or_none, count, instance, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.linearisation.linear_loss import LinearisedLoss, linearise
 from rmtland.networks import MLP, LossPoint
@@ -159,9 +159,12 @@ def compare_descent(
         For another loss, a step that is not stable, more than `max_steps` steps, or a network whose
         loss grows a hundredfold on the way.
     TypeError
-        If `output_scale` or `relative_step` is no real number, or `steps` is no integer.
+        If `net` is no MLP, `output_scale` or `relative_step` is no real number, `steps` or
+        `max_steps` is no integer, or `progress` cannot be called.
     """
-    start = net.at(theta, x, y)
+    callable_or_none("progress", progress)
+    limit = count("max_steps", max_steps, min_value=0)
+    start = instance("net", net, MLP, "an MLP").at(theta, x, y)
     scale = 1.0 if output_scale is None else positive("output_scale", output_scale)
     if output_scale is not None:
         linearise(start)  # refuses another loss before its targets are taken for outputs
@@ -181,7 +184,7 @@ def compare_descent(
             f"{descent.largest_step_size:.6g} = 2 m/lambda_max"
         )
     many = descent.steps_to(fraction) if steps is None else count("steps", steps)
-    if many > max_steps:
+    if many > limit:
         raise ValueError(
             f"{many} steps are needed, more than max_steps = {max_steps}: the condition number of "
             f"J J^T is {tangent.condition_number:.3g}; ask for a larger fraction, or fewer steps"

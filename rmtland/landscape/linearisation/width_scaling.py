@@ -40,7 +40,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import callable_or_none, count, entries, instance, positive
 from rmtland.landscape.linearisation.exponent import Exponent, fit_exponent
 from rmtland.landscape.linearisation.linear_loss import linearise
 from rmtland.landscape.linearisation.training import DescentComparison, compare_descent
@@ -158,11 +158,13 @@ def width_scaling(
     ValueError
         If there is no hidden layer, fewer than two widths, or a step that is not stable.
     TypeError
-        If `seeds` or a width is no integer.
+        If `net` is no MLP, `seeds` or a width is no integer, or `progress` cannot be called.
     """
+    instance("net", net, MLP, "an MLP")
+    callable_or_none("progress", progress)
     if net.depth < 2:
         raise ValueError(f"{net} has no hidden layer whose width could change")
-    sizes = sorted({count("widths", width) for width in widths})
+    sizes = sorted({count("widths", width) for width in entries("widths", widths)})
     if len(sizes) < 2:
         raise ValueError(f"at least two different widths are needed; got {list(widths)}")
     generators = streams(rng, count("seeds", seeds))
@@ -246,9 +248,12 @@ def output_scaling(
         If there are fewer than two scales, or the loss of a network grows: take a smaller `step`
         where alpha is small.
     TypeError
-        If a scale is no real number, or `seeds` is no integer.
+        If `net` is no MLP, a scale is no real number, `seeds` is no integer, or `progress` cannot
+        be called.
     """
-    sizes = sorted({positive("scales", scale) for scale in scales})
+    instance("net", net, MLP, "an MLP")
+    callable_or_none("progress", progress)
+    sizes = sorted({positive("scales", scale) for scale in entries("scales", scales)})
     if len(sizes) < 2:
         raise ValueError(f"at least two different output scales are needed; got {list(scales)}")
     starts = [net.init(rng=generator) for generator in streams(rng, count("seeds", seeds))]

@@ -43,11 +43,12 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from rmtland.arguments import count, float_array, positive
+from rmtland.arguments import count, float_array, instance, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.manifold.activity import few_active_units
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import MLP, LossPoint, train
+from rmtland.networks.loss_point import loss_point
 from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Real
 
@@ -73,6 +74,11 @@ class Minimiser:
         The network there, on its data.
     polish_steps : int
         Gauss-Newton steps that were taken to it.
+
+    Raises
+    ------
+    TypeError
+        If the point is none.
     """
 
     point: LossPoint
@@ -106,7 +112,7 @@ class Minimiser:
 
     def __post_init__(self) -> None:
         """Take the point in double precision: ranks and residuals are read down to rounding."""
-        object.__setattr__(self, "point", in_double(self.point))
+        object.__setattr__(self, "point", in_double(loss_point(self.point)))
 
     @cached_property
     def _kernel(self) -> tuple[Real, Real]:
@@ -269,14 +275,14 @@ def polish(point: LossPoint, *, max_steps: int = 50, throw: bool = True) -> Mini
     ValueError
         For another loss, a weight decay, or a Jacobian of more than 2^27 entries.
     TypeError
-        If `max_steps` is no integer.
+        If it is no point, or `max_steps` is no integer.
     ConvergenceError
         If the residual stays above 1e-10 of the targets: the network cannot fit the data, or the
         point is too far from where it does.
     """
-    _refuse_other_losses(point)
+    _refuse_other_losses(loss_point(point))
     point = in_double(point)
-    count("max_steps", max_steps)
+    max_steps = count("max_steps", max_steps)
     residual = _relative_residual(point)
     for steps in range(max_steps + 1):
         if residual <= _SOLVED:
@@ -341,13 +347,13 @@ def interpolate(
     ValueError
         For another loss, or a weight decay.
     TypeError
-        If `energy` is no real number, or `max_steps` is no integer.
+        If `net` is no MLP, `energy` is no real number, or `max_steps` is no integer.
     ConvergenceError
         If the network does not come to zero loss.
     KeyboardInterrupt
         On Ctrl-C while it trains.
     """
-    start = net.at(theta, x, y)
+    start = instance("net", net, MLP, "an MLP").at(theta, x, y)
     _refuse_other_losses(start)
     target = positive("energy", energy) * _square(start)
     found = train(net, theta, x, y, energy=target, max_steps=count("max_steps", max_steps))

@@ -39,7 +39,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import choice, count, positive
+from rmtland.arguments import callable_or_none, choice, count, instance, positive
 from rmtland.landscape.manifold.minimisers import Minimiser, polish
 from rmtland.solution import ConvergenceError
 from rmtland.streams import random_generator
@@ -149,9 +149,12 @@ def walk_along(
     ValueError
         If the start is not at zero loss, its rank not full, or the manifold a point.
     TypeError
-        If `step` is no real number, or `steps` is no integer.
+        If the start is no `Minimiser`, `step` is no real number, `steps` is no integer, or
+        `progress` cannot be called.
     """
     choice("direction", direction, DIRECTIONS)
+    instance("start", start, Minimiser, "a Minimiser, by interpolate or polish")
+    callable_or_none("progress", progress)
     if not start.is_regular:
         raise ValueError(
             f"the Jacobian has rank {start.rank} of {start.equations} at the start, where "

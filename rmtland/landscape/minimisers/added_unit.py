@@ -44,7 +44,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, points
 from rmtland.landscape.minimisers.batched_lbfgs import minimise_batch
 from rmtland.landscape.minimisers.networks import (
     minimised_networks,
@@ -208,9 +208,9 @@ def measure_added_unit(
         If shapes do not fit, or a network has as many parameters as residuals, the unit that is
         added counted.
     TypeError
-        If `starts` is no integer.
+        If `starts` is no integer, or `x` or `y` holds no real numbers.
     """
-    inputs, targets = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    inputs, targets = points("x", x), points("y", y)
     rng, count_ = random_generator(rng), count("starts", starts)
     found = minimised_networks(
         inputs[None], targets[None], hidden=hidden, activation=activation, steps=steps, rng=rng

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import count, nonnegative
+from rmtland.arguments import count, function as checked_function, nonnegative, points
 from rmtland.typing import Integer, Real
 
 __all__ = ["BatchMinimum", "minimise_batch"]
@@ -111,11 +111,13 @@ def minimise_batch(
     ValueError
         If the starts are not finite, or the function is not finite there.
     TypeError
-        If `gradient` or `gain` is no real number, or `steps` or `memory` is no integer.
+        If `function` cannot be called, `start` holds no real numbers, `gradient` or `gain` is none,
+        or `steps` or `memory` is no integer.
     """
     steps, memory = count("steps", steps), count("memory", memory)
     gradient, gain = nonnegative("gradient", gradient), nonnegative("gain", gain)
-    x = np.array(start, dtype=np.float64)
+    checked_function("function", function)
+    x = np.array(points("start", start))
     if x.ndim != 2 or not np.isfinite(x).all():
         raise ValueError(
             f"start must be a finite array of shape (starts, p); got {np.shape(start)}"

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import count, entries, points, positive
 from rmtland.landscape.minimisers.batched_lbfgs import BatchFunction, BatchMinimum, minimise_batch
 from rmtland.networks import Activation
 from rmtland.networks.activation import activation as named_activation
@@ -91,7 +91,7 @@ def minimised_networks(
     ValueError
         If shapes do not fit, or data are not finite.
     TypeError
-        If `hidden` is no integer.
+        If `hidden` is no integer, or `x` or `y` holds no real numbers.
     """
     inputs, targets = _checked(x, y)
     start = random_weights(
@@ -128,10 +128,12 @@ def random_weights(
     Raises
     ------
     ValueError
-        If a width or `batch` is below 1, or `scale` not positive.
+        If there are not three widths, one or `batch` is below 1, or `scale` not positive.
     TypeError
         If a width or `batch` is no integer, or `scale` no number.
     """
+    if len(entries("widths", widths)) != 3:
+        raise ValueError(f"widths must be n0, n1 and n2; got {widths!r}")
     n0, n1, n2 = (count("widths", n) for n in widths)
     batch, rng, scale = count("batch", batch), random_generator(rng), positive("scale", scale)
     first = rng.standard_normal((batch, n1, n0)) * (scale / np.sqrt(n0))
@@ -221,7 +223,7 @@ def relative_energy(
 
 
 def _checked(x: ArrayLike, y: ArrayLike) -> tuple[Real, Real]:
-    inputs, targets = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    inputs, targets = points("x", x), points("y", y)
     fits = inputs.ndim == targets.ndim == 3
     if not fits or (len(inputs), inputs.shape[2]) != (len(targets), targets.shape[2]):
         raise ValueError(

@@ -48,7 +48,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import count, points, positive
 from rmtland.landscape.minimisers.batched_lbfgs import minimise_batch
 from rmtland.networks import Activation
 from rmtland.networks.activation import activation as named_activation
@@ -131,9 +131,9 @@ def unit_slopes(
     ValueError
         If shapes do not fit or the targets have no variance.
     TypeError
-        If `scale` is no real number, or `starts` is no integer.
+        If `scale` is no real number, `starts` is no integer, or `x` or `y` holds no real numbers.
     """
-    inputs, targets = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    inputs, targets = points("x", x), points("y", y)
     if inputs.ndim != 2 or targets.ndim != 2 or inputs.shape[1] != targets.shape[1]:
         raise ValueError(
             f"x and y must have shapes (n0, m) and (n2, m); got {inputs.shape}, {targets.shape}"

@@ -140,7 +140,7 @@ def simulate_escape(
     ValueError
         For fewer than 20 chains, or options out of range.
     TypeError
-        If `steps` is no integer.
+        If `net` is no MLP, `steps` is no integer, or `progress` cannot be called.
     ArithmeticError
         If a chain runs off to infinity: the step size is too large.
     """

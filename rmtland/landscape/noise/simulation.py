@@ -36,7 +36,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import choice, count, float_array, positive
+from rmtland.arguments import callable_or_none, choice, count, float_array, instance, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.noise.gradient_noise import SAMPLINGS, noise_factor
 from rmtland.landscape.surface.surface import parameter_rows
@@ -113,8 +113,9 @@ def chain_gradients(net: MLP, thetas: Real, x: Real, y: Real) -> Real:
     ValueError
         For other shapes, numbers that are not finite, or gradients that overflow.
     TypeError
-        If a parameter holds no real numbers.
+        If `net` is no MLP, or a parameter holds no real numbers.
     """
+    instance("net", net, MLP, "an MLP")
     chains = parameter_rows(thetas, net.parameter_count)
     inputs, targets = (float_array(name, one, ndim=3) for name, one in (("x", x), ("y", y)))
     r, b = len(chains), inputs.shape[1]
@@ -217,7 +218,7 @@ def simulate_sgd(
     ValueError
         For fewer than 20 chains, or options out of range.
     TypeError
-        If `steps` or `burn_in` is no integer.
+        If `net` is no MLP, `steps` or `burn_in` is no integer, or `progress` cannot be called.
     ArithmeticError
         If a chain runs off to infinity: the step size is too large.
     """
@@ -270,6 +271,8 @@ class SgdChains:
     ------
     ValueError
         For fewer than 20 chains, directions that are not orthonormal, or options out of range.
+    TypeError
+        If `net` is no MLP, or a number is none.
     """
 
     def __init__(
@@ -286,7 +289,7 @@ class SgdChains:
         chains: int = 100,
         rng: Rng = None,
     ) -> None:
-        point = net.at(theta, x, y)
+        point = instance("net", net, MLP, "an MLP").at(theta, x, y)
         self.net, self.samples = net, point.data.size
         self._inputs = np.asarray(to_numpy(point.x), dtype=np.float64)
         self._targets = np.asarray(to_numpy(point.y), dtype=np.float64)
@@ -344,7 +347,10 @@ class SgdChains:
         ArithmeticError
             If squares of the parameters of a chain are no numbers any more, looked at every 64
             steps and at the end.
+        TypeError
+            If `progress` cannot be called.
         """
+        callable_or_none("progress", progress)
         for k in range(1, steps + 1):
             self.advance()
             yield k

@@ -66,6 +66,7 @@ from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.networks.activation import ACTIVATIONS, activation
 from rmtland.networks.loss import LOSSES
+from rmtland.networks.loss_point import loss_point
 from rmtland.networks.parameters import effective_weights
 from rmtland.typing import Real
 
@@ -175,8 +176,9 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
     ValueError
         For a negative radius.
     TypeError
-        If `radius` or `scale` is no real number.
+        If it is no point, or `radius` or `scale` is no real number.
     """
+    point = loss_point(point)
     r, s = nonnegative("radius", radius), nonnegative("scale", scale)
     f = activation(point.net.activation)
     name = f.name

@@ -42,6 +42,7 @@ from rmtland.arguments import count, entries, positive
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.networks.activation import activation
+from rmtland.networks.loss_point import loss_point
 from rmtland.typing import Real
 
 __all__ = ["LinearRanks", "generic_ranks", "linear_ranks", "numerical_rank"]
@@ -123,8 +124,10 @@ def linear_ranks(point: LossPoint, *, tolerance: float = 1e-10) -> LinearRanks:
     ValueError
         If the network is not linear, has biases or weight decay, or another loss, or `tolerance` is
         not between 0 and 1.
+    TypeError
+        If it is no point, or `tolerance` is no real number.
     """
-    net = point.net
+    net = loss_point(point).net
     name = activation(net.activation).name
     if (name != "linear" and net.depth > 1) or point.data.loss.name != "mse" or net.weight_decay:
         raise ValueError(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from rmtland.adapters.optional import optional
-from rmtland.arguments import choice
+from rmtland.arguments import choice, instance
 from rmtland.landscape.slices.grids import PlaneSlice
 from rmtland.typing import ArrayLike, Real
 
@@ -50,7 +50,10 @@ def surface_page(
         If Plotly is not installed; the message gives the command.
     ValueError
         For an unknown scale, or losses that are not positive on a logarithmic one.
+    TypeError
+        If the plane is none.
     """
+    instance("plane", plane, PlaneSlice, "a PlaneSlice, as plane_slice returns it")
     choice("scale", scale, ("log", "linear"))
     graphs = optional("plotly.graph_objects", extra="html")
 

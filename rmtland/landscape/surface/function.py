@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, count, instance
+from rmtland.arguments import callable_or_none, count, function as checked_function
 from rmtland.landscape.surface.surface import LossSurface, parameter_vector
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Real, override
@@ -50,7 +50,7 @@ class FunctionSurface(LossSurface):
         second: Callable[[Real], Real] | None = None,
     ) -> None:
         self._size = count("size", size)
-        self._function = instance("function", function, Callable, "callable: theta -> (f, slope)")
+        self._function = checked_function("function", function)
         self._second = callable_or_none("second", second)
 
     @property

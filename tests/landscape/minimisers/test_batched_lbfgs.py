@@ -58,9 +58,16 @@ def test_what_is_missing_covers_a_slow_fall():
     assert (found.missing >= found.values).all()
 
 
-@pytest.mark.parametrize("start", [np.ones(3), np.full((1, 2), np.nan)])
-def test_bad_starts_are_refused(start):
-    with pytest.raises(ValueError, match="finite array of shape"):
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (np.ones(3), "finite array of shape"),
+        (np.full((1, 2), np.inf), "finite array of shape"),
+        (np.full((1, 2), np.nan), "start holds 2 NaN"),
+    ],
+)
+def test_bad_starts_are_refused(start, message):
+    with pytest.raises(ValueError, match=message):
         minimise_batch(rosenbrock, start)
 
 

@@ -113,7 +113,7 @@ def test_data_that_do_not_fit_are_refused(data):
         minimised_networks(x, y, hidden=2)
     with pytest.raises(ValueError, match="all targets"):
         minimised_networks(x[None], 0 * y[None], hidden=2)
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match="NaN of 120 values"):
         minimised_networks(x[None] * np.nan, y[None], hidden=2)
     with pytest.raises(ValueError, match=r"shapes \(n0, m\)"):
         unit_slopes(x, y[:, :-1])

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmtland.arguments import instance
 from rmtland.landscape.critical_points.proofs.ball_functions import smooth_function
 from rmtland.networks import MLP, LossPoint
+from rmtland.networks.loss_point import loss_point
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Integer, Real
 
@@ -40,6 +42,8 @@ class Problem:
     ------
     ValueError
         If nothing is proved of that activation, or for data that the network does not take.
+    TypeError
+        If the network is no MLP.
     """
 
     net: MLP
@@ -48,6 +52,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         """Refuse what has no formulas; keep doubles, for which alone the radii hold."""
+        instance("net", self.net, MLP, "an MLP")
         smooth_function(self.activation)
         inputs, origin = np.array(self.x, dtype=np.float64), np.zeros(self.net.parameter_count)
         data = self.net.at(origin, inputs, self.y, chunk=max(inputs.size, 1)).data
@@ -75,9 +80,10 @@ class Problem:
         ValueError
             If the activation is one of one's own, or has no formulas.
         """
-        if not isinstance(point.net, MLP):
-            raise TypeError(f"proofs need an MLP; got {point.net!r}")
-        return cls(point.net, point.data.x, point.data.y)
+        net = loss_point(point).net
+        if not isinstance(net, MLP):
+            raise TypeError(f"proofs need an MLP; got {net!r}")
+        return cls(net, point.data.x, point.data.y)
 
     @property
     def activation(self) -> str:
