@@ -135,7 +135,7 @@ def count(name: str, value: Any, *, min_value: int = 1) -> int:
     TypeError
         If `value` is not an integer (an integral float is one).
     ValueError
-        If it is below `min_value`.
+        If it is below `min_value`, or past all floating-point numbers.
     """
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an integer, not a truth value; got {value!r}")
@@ -147,6 +147,8 @@ def count(name: str, value: Any, *, min_value: int = 1) -> int:
         number = int(value)
     if number < min_value:
         raise ValueError(f"{name} must be an integer of at least {min_value}; got {_shown(number)}")
+    if number.bit_length() > 1024:
+        raise ValueError(f"{name} must be an integer that floats hold; got {_shown(number)}")
     return number
 
 

@@ -26,7 +26,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["atomic_write", "check_folder", "check_target"]
+__all__ = ["atomic_write", "check_folder", "check_target", "path_of"]
+
+
+def path_of(name: str, value: object) -> Path:
+    """Return a path, or say that what came is none: a number would name an open file.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : path-like
+        What came.
+
+    Returns
+    -------
+    Path
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, a string or a Path; got {value!r}")
+    return Path(value)
 
 
 @contextmanager
@@ -56,8 +81,10 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
         If the file cannot be written: no folder, no permission, disk full.
     ValueError
         If `path` is there but no ordinary file (a device, a pipe).
+    TypeError
+        If it is no path.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(path_of("path", path)))
     mode = check_target(target)
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}.part")
     # The system takes the umask from the mode of a new file; nobody may read the new content of
@@ -114,9 +141,11 @@ def check_target(path: str | os.PathLike[str]) -> int | None:
         If `path` is a folder.
     ValueError
         If it is no ordinary file.
+    TypeError
+        If it is no path.
     """
     try:
-        found = os.stat(path).st_mode
+        found = os.stat(path_of("path", path)).st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(found):
@@ -143,7 +172,7 @@ def check_folder(folder: str | os.PathLike[str]) -> None:
     PermissionError, OSError
         If no file can be made there.
     """
-    path = Path(folder)
+    path = path_of("folder", folder)
     for place in (path, *path.parents, *path.absolute().parents):
         if place.is_dir():
             break

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rmtland.files import path_of
 from rmtland.typing import Array, NumpyArray, Record
 
 __all__ = ["SUFFIXES", "read_weights"]
@@ -55,7 +56,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NumpyArray]:
         If there is no such file, it is damaged (tensors that share bytes, two of a name), of
         another kind or would need pickle.
     """
-    path = Path(path)
+    path = path_of("path", path)
     if path.suffix in _PICKLED:
         raise ValueError(
             f"{path} is pickled, and reading it would run what is in it; load it in a function of "

@@ -26,6 +26,7 @@ from rmtland.models import DysonHessian
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.models.dyson.tabulated import table_memory
 from rmtland.networks import LossPoint
+from rmtland.networks.loss_point import loss_point
 
 __all__ = [
     "Cost",
@@ -146,7 +147,7 @@ def memory_needed(point: LossPoint) -> int:
         Dense H0, H1, H with the workspace of their eigenvalues; the free sums of measured parts;
         and where it applies the matrix Dyson equation with coupled units.
     """
-    net = point.net
+    net = loss_point(point).net
     p, m = int(net.parameter_count), int(point.data.size)
     jacobian = 8 * m * int(net.n_out) * p
     needed = 8 * 8 * p**2 + 2 * jacobian + _FREE_SUMS
@@ -170,7 +171,7 @@ def expected_cost(point: LossPoint, *, draws: int = 8, points: int = 40) -> Cost
     Cost
         Seconds within a factor of about two.
     """
-    net = point.net
+    net = loss_point(point).net
     p = int(net.parameter_count)
     trial = np.random.default_rng(0).normal(size=(_TRIAL, _TRIAL))
     eigen = _seconds(lambda: np.linalg.eigvalsh(trial + trial.T)) * (p / _TRIAL) ** 3

@@ -55,6 +55,7 @@ from rmtland.arguments import float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.laws import TracyWidom
 from rmtland.networks import LossPoint
+from rmtland.networks.loss_point import loss_point
 from rmtland.typing import Record
 
 __all__ = [
@@ -227,12 +228,12 @@ def diagnose(point: LossPoint, *, significance: float = 0.01) -> Diagnostics:
     ValueError
         If the significance is not in (0, 1).
     TypeError
-        If `significance` is no real number.
+        If it is no point, or `significance` is no real number.
     """
     level = positive("significance", significance)
     if level >= 1:
         raise ValueError(f"significance must be below 1; got {significance}")
-    net = point.net
+    net = loss_point(point).net
     residuals = to_numpy(point.residuals).astype(np.float64)
     arrays = {"residuals": residuals}
     for block, weight in zip(net.blocks, net.unflatten(point.theta), strict=True):

@@ -46,6 +46,7 @@ from rmtland.audit.conditioned_levels import CONDITIONED
 from rmtland.audit.estimated_levels import LevelBand, MeasuredParts, level_band, moment_interval
 from rmtland.audit.findings import HessianAudit
 from rmtland.audit.free_levels import ATOMS, MODELS, FreeTheory, free_theories
+from rmtland.audit.level_comparisons import wanted_levels
 from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import MeasuredHessian, Progress
@@ -125,7 +126,7 @@ def audit_estimates(
     confidence, threshold = positive("confidence", confidence), positive("threshold", threshold)
     if confidence >= 1:
         raise ValueError(f"confidence must be below 1; got {confidence}")
-    wanted = set(Level) if levels is None else set(levels)
+    wanted = wanted_levels(levels)
     each = 1 - (1 - confidence) / _SHARED
     size = measured.size
     zeros = 0.0 if nullity is None else nullity / size

@@ -67,11 +67,7 @@ class LevelComparisons:
         levels: Collection[Level] | None,
         progress: Progress | None,
     ) -> None:
-        wanted = set(Level) if levels is None else set(entries("levels", levels))
-        unknown = [level for level in wanted if not isinstance(level, Level)]
-        if unknown:
-            raise TypeError(f"levels must be members of rmtland.audit.Level; got {unknown[0]!r}")
-        self.measured, self.wanted = measured, wanted
+        self.measured, self.wanted = measured, wanted_levels(levels)
         self.progress = callable_or_none("progress", progress) or silent
         self.results: list[LevelResult] = []
         self.inapplicable: dict[Level, str] = {}
@@ -258,6 +254,37 @@ class LevelComparisons:
             interrupted=self.interrupted,
             provenance=provenance,
         )
+
+
+def wanted_levels(levels: Collection[Level] | None) -> set[Level]:
+    """Return the levels to compare with, or say what is none.
+
+    Parameters
+    ----------
+    levels : collection of Level or None
+        Which; None for all.
+
+    Returns
+    -------
+    set of Level
+        At least one.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    TypeError
+        If one is no `Level`.
+    """
+    if levels is None:
+        return set(Level)
+    wanted = set(entries("levels", levels))
+    unknown = [level for level in wanted if not isinstance(level, Level)]
+    if unknown:
+        raise TypeError(f"levels must be members of rmtland.audit.Level; got {unknown[0]!r}")
+    if not wanted:
+        raise ValueError("levels must name at least one level of theory; leave it out for all")
+    return wanted
 
 
 def as_laws(laws: Mapping[str, Law | SpectralModel] | None) -> dict[str, Law]:

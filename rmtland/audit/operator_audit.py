@@ -255,7 +255,7 @@ def _symmetric(parts: OperatorParts, size: int | None) -> dict[str, SymmetricOpe
     found = {
         name: symmetric_operator(operator, size=size)
         for name in _PARTS
-        if (operator := getattr(parts, name)) is not None
+        if (operator := getattr(parts, name)) is not None or name == "total"
     }
     sizes = {name: operator.size for name, operator in found.items()}
     if len(set(sizes.values())) > 1:

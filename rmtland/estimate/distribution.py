@@ -36,7 +36,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import points, positive
+from rmtland.arguments import instance, points, positive
 from rmtland.estimate.beta_law import equivalent_draws, intervals, kolmogorov_quantile
 from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.estimate.radau import mean_split, rounding_of_nodes
@@ -161,6 +161,7 @@ def spectrum_draws(spectrum: Spectrum) -> float:
     ValueError
         If its probes are not Gaussian.
     """
+    instance("spectrum", spectrum, Spectrum, "a Spectrum, by spectral_density")
     law = spectrum.provenance.get("probe_law")
     if law not in ("Gaussian", "complex Gaussian") or spectrum.dimension is None:
         raise ValueError(
@@ -192,8 +193,7 @@ def spectrum_tridiagonals(spectrum: Spectrum) -> list[Tridiagonal]:
     ValueError
         If it has none.
     """
-    if not isinstance(spectrum, Spectrum):
-        raise TypeError(f"expected a Spectrum of spectral_density; got {type(spectrum).__name__}")
+    instance("spectrum", spectrum, Spectrum, "a Spectrum, by spectral_density")
     if spectrum.alpha is None or spectrum.beta is None:
         raise ValueError(
             "the spectrum has no Jacobi matrices (alpha, beta): take it from spectral_density with "

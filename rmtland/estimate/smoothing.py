@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import choice, finite, points, positive
+from rmtland.arguments import choice, finite, instance, points, positive
 from rmtland.estimate.distribution import spectrum_tridiagonals
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
@@ -84,6 +84,7 @@ def resolution_width(spectrum: Spectrum) -> float:
     float
         In units of the eigenvalues.
     """
+    instance("spectrum", spectrum, Spectrum, "a Spectrum, by spectral_density")
     nodes, weights = spectrum.measure
     sums = np.cumsum(weights)
     low, high = (nodes[min(int(np.searchsorted(sums, q)), nodes.size - 1)] for q in (0.01, 0.99))
@@ -127,13 +128,14 @@ def smooth_density(
         If the terminator is asked of a spectrum without Jacobi matrices, or whose Krylov spaces
         have ended, or edges are not in order.
     TypeError
-        If `width` is no real number, or `x` holds no real numbers.
+        If the spectrum is none, `width` is no real number, or `x` holds no real numbers.
 
     See Also
     --------
     rmtland.estimate.spectral_density : the measure that is smoothed.
     """
     choice("method", method, ("gaussian", "terminator"))
+    instance("spectrum", spectrum, Spectrum, "a Spectrum, by spectral_density")
     places = points("x", x)
     flat = places.ravel()
     band = (float("nan"), float("nan"))

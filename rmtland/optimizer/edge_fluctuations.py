@@ -44,7 +44,7 @@ import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 from scipy.special import airy, itairy
 
-from rmtland.arguments import count, nonnegative
+from rmtland.arguments import count, instance, nonnegative
 from rmtland.laws import Law, SpectralModel
 from rmtland.laws.edge_scale import edge_scale_of
 from rmtland.optimizer.start_measure import Source, StartMeasure, start_measure
@@ -163,11 +163,12 @@ def design_margin(
     ValueError
         If a number is out of its range.
     TypeError
-        If `scales` is no real number, or `dimension` is no integer.
+        If the law is none, `scales` is no real number, or `dimension` is no integer.
     """
     nonnegative("scales", scales)
     size = count("dimension", dimension, min_value=2)
     found = law.law if isinstance(law, SpectralModel) else law
+    instance("law", found, Law, "a law, or a model that has one")  # type: ignore[type-abstract]
     widths = []
     for edge in ("lower", "upper"):
         try:

@@ -42,14 +42,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rmtland.adapters import TorchOperator
-from rmtland.arguments import choice, count, finite, float_array, positive
+from rmtland.arguments import callable_or_none, choice, count, finite, float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.ensembles.krylov_quadrature import measure_jacobi, quadrature
 from rmtland.estimate import symmetric_operator
 from rmtland.estimate.lanczos import Lanczos, Tridiagonal
 from rmtland.estimate.radau import canonical_quadrature, gauss
 from rmtland.networks import LossPoint
-from rmtland.optimizer.methods import GradientDescent, Method
+from rmtland.optimizer.methods import GradientDescent, Method, checked_method
 from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Operator, Real
 
@@ -172,7 +172,7 @@ def halting_time(
         residual is outside the range of the Jacobian.
     TypeError
         If `fraction` or `tolerance` is no real number, or `max_products` or `max_steps` is no
-        integer, or `gradient` holds no real numbers.
+        integer, `gradient` holds no real numbers, `method` is none, or `progress` cannot be called.
     ConvergenceError
         If the products or the steps do not suffice.
     """
@@ -181,6 +181,9 @@ def halting_time(
         raise ValueError(f"fraction must be between 0 and 1; got {fraction}")
     choice("objective", objective, ("loss", "gradient"))
     most, longest = count("max_products", max_products), count("max_steps", max_steps)
+    if method is not None:
+        checked_method(method)
+    callable_or_none("progress", progress)
     operator, slope, value = _start(source, gradient, loss, objective)
     matrix = symmetric_operator(operator, check=operator is source)
     eps = float(np.finfo(matrix.dtype).eps)

@@ -46,7 +46,7 @@ from rmtland.arguments import count, finite, positive
 from rmtland.networks import LossPoint
 from rmtland.optimizer.halting_times import steps_to_fall
 from rmtland.optimizer.loss_model import loss_model
-from rmtland.optimizer.methods import Method
+from rmtland.optimizer.methods import Method, checked_method
 from rmtland.optimizer.start_measure import Source, StartMeasure, start_measure
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
@@ -167,6 +167,7 @@ def isotropic_halting_time(
         raise ValueError(f"scale must have a square that is a number; got {size:g}")
     count("draws", draws, min_value=2)  # one has no deviation
     max_steps = count("max_steps", max_steps)
+    checked_method(method)
     if isinstance(curvatures, StartMeasure):
         raise TypeError(
             "the measure of a known start needs no isotropy: predict from it (halting_time); "

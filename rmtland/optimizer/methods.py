@@ -41,7 +41,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import count, finite, nonnegative, points, positive
+from rmtland.arguments import count, finite, instance, nonnegative, points, positive
 from rmtland.typing import Real
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "HeavyBall",
     "Method",
     "Nesterov",
+    "checked_method",
     "residual_polynomials",
 ]
 
@@ -377,6 +378,28 @@ class Chebyshev(Method):
         return self.high
 
 
+def checked_method(method: object) -> Method:
+    """Return a method, or say that what came is none.
+
+    Parameters
+    ----------
+    method : Method
+        What came.
+
+    Returns
+    -------
+    Method
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    kind: type[Method] = Method  # type: ignore[type-abstract]
+    return instance("method", method, kind, "one such as GradientDescent(0.1)")
+
+
 def residual_polynomials(method: Method, nodes: Real, steps: int) -> Real:
     """Values of the residual polynomials of degrees 0 to `steps`.
 
@@ -401,9 +424,7 @@ def residual_polynomials(method: Method, nodes: Real, steps: int) -> Real:
     TypeError
         If `method` is no method, or `nodes` holds no real numbers.
     """
-    if not isinstance(method, Method):
-        raise TypeError(f"method must be one such as GradientDescent(0.1); got {method!r}")
-    step, momentum, extrapolation = method.coefficients(steps)
+    step, momentum, extrapolation = checked_method(method).coefficients(steps)
     x = points("nodes", nodes)
     values = np.ones((steps + 1, *x.shape))
     before = values[0]

@@ -45,7 +45,7 @@ from typing import Protocol, Self
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from rmtland.arguments import dense_array, float_array, nonnegative
+from rmtland.arguments import dense_array, entries, float_array, nonnegative
 from rmtland.estimate import symmetric_operator
 from rmtland.free import free_product
 from rmtland.laws import Discrete, Law, SpectralModel, affine, pushforward
@@ -220,7 +220,7 @@ class KroneckerPreconditioner(_Rooted):
     _roots: list[tuple[Real, Real, Real, Real]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not len(self.factors):
+        if not entries("factors", self.factors):
             raise ValueError("factors must hold a pair for each block; got none")
         roots = []
         for left, right in self.factors:

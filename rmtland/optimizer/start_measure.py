@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import choice, count
+from rmtland.arguments import choice, count, points
 from rmtland.ensembles.krylov_quadrature import law_panels
 from rmtland.laws import Law, SpectralModel
 from rmtland.spectrum import Spectrum
@@ -69,6 +69,8 @@ class StartMeasure:
     ------
     ValueError
         If the shapes do not fit, a node is negative, or a weight is not positive.
+    TypeError
+        If they are no real numbers.
     """
 
     nodes: Real
@@ -78,7 +80,7 @@ class StartMeasure:
 
     def __post_init__(self) -> None:
         for name in ("nodes", "weights"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+            object.__setattr__(self, name, points(name, getattr(self, name)))
         if self.nodes.ndim != 1 or self.nodes.shape != self.weights.shape or not self.nodes.size:
             raise ValueError(
                 f"nodes and weights must have one shape (n,), n >= 1; got {self.nodes.shape} and "

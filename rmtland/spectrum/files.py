@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from rmtland.files import atomic_write
+from rmtland.files import atomic_write, path_of
 from rmtland.typing import NumpyArray, Record
 
 __all__ = [
@@ -39,7 +39,7 @@ _LARGEST_HEADER = 2**26
 
 def spectrum_path(path: str | os.PathLike[str]) -> Path:
     """Return the name of a file to write, with `.npz` appended where it is missing."""
-    target = Path(path)
+    target = path_of("path", path)
     return target if target.suffix == ".npz" else target.with_name(target.name + ".npz")
 
 
@@ -100,8 +100,10 @@ def read_arrays(
         If there is no such file.
     ValueError
         If it is not an ordinary file, not of that kind, damaged, or larger than 2 GiB.
+    TypeError
+        If `path` is none.
     """
-    name = os.fspath(path)
+    name = os.fspath(path_of("path", path))
     if not os.path.exists(name) and os.path.exists(spectrum_path(path)):
         name = os.fspath(spectrum_path(path))
     mode = os.stat(name).st_mode

@@ -40,6 +40,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rmtland.files import path_of
 from rmtland.sweep import database
 from rmtland.sweep.database import (
     APPLICATION,
@@ -76,10 +77,12 @@ class Store:
         If there is no file, or no folder to make it in.
     StoreError
         If the file is no store, comes from a newer version, or is damaged; it is left as it is.
+    TypeError
+        If `path` is none.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, create: bool = True) -> None:
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else path_of("path", path)
         if self.path is None:
             return
         # SQLite keeps its log beside what a link points to; and the folder may change later.

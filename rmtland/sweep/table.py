@@ -30,7 +30,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from rmtland.files import atomic_write
+from rmtland.files import atomic_write, path_of
 from rmtland.sweep.grid import Key
 from rmtland.sweep.records import Counts, Failure, Result
 from rmtland.sweep.store import Store
@@ -232,7 +232,7 @@ class Results:
     def _write(
         self, path: str | os.PathLike[str], header: list[str], rows: Iterable[list[object]]
     ) -> Path:
-        target = Path(path)
+        target = path_of("path", path)
         if self.store.path is not None and target.exists() and target.samefile(self.store.path):
             raise ValueError(f"{target} is the store itself; give another file for the table")
         with _replaced(target) as stream:

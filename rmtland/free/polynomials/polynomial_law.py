@@ -53,7 +53,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import choice, positive
+from rmtland.arguments import callable_or_none, choice, positive
 from rmtland.deprecation import renamed_argument
 from rmtland.free.operator_valued.free_pencil import FreePencil, circular_part, law_part, levy_part
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
@@ -275,7 +275,7 @@ def law_of_polynomial(
         If the polynomial is not self-adjoint, a variable is missing, unknown or of unbounded
         support, or the method does not suit the laws.
     TypeError
-        If the polynomial or a law is of another type.
+        If the polynomial or a law is of another type, or `progress` cannot be called.
     ConvergenceError
         If the search for bands and atoms (at once or later) does not give a law.
 
@@ -285,6 +285,7 @@ def law_of_polynomial(
     rmtland.free.free_sum, rmtland.free.free_product : closed forms.
     """
     choice("method", method, METHODS)
+    callable_or_none("progress", progress)
     p = _checked(polynomial, variables)
     points = {
         name: law.atoms[0][0]

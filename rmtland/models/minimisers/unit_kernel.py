@@ -46,7 +46,7 @@ import numpy as np
 
 from rmtland.arguments import points, positive
 from rmtland.networks.activation import activation as named_activation
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, Real
 
 __all__ = ["UnitKernel"]
 
@@ -85,12 +85,12 @@ class UnitKernel:
         named_activation(self.activation)
         positive("radius", self.radius)
 
-    def value(self, t: Real) -> Real:
+    def value(self, t: ArrayLike) -> Real:
         """Return k(t).
 
         Parameters
         ----------
-        t : ndarray
+        t : array_like
             Cosines, from 0 to 1.
 
         Returns
@@ -101,18 +101,19 @@ class UnitKernel:
         Raises
         ------
         ValueError
-            If there is no closed form and the series does not converge, or a cosine is NaN.
+            If there is no closed form and the series does not converge, or a cosine is NaN, below 0
+            or above 1.
         TypeError
             If `t` holds no real numbers.
         """
-        return self._forms()[0](points("t", t))
+        return self._forms()[0](_cosines(t))
 
-    def slope(self, t: Real) -> Real:
+    def slope(self, t: ArrayLike) -> Real:
         """Return k'(t).
 
         Parameters
         ----------
-        t : ndarray
+        t : array_like
             Cosines, from 0 to 1.
 
         Returns
@@ -123,11 +124,12 @@ class UnitKernel:
         Raises
         ------
         ValueError
-            If there is no closed form and the series does not converge, or a cosine is NaN.
+            If there is no closed form and the series does not converge, or a cosine is NaN, below 0
+            or above 1.
         TypeError
             If `t` holds no real numbers.
         """
-        return self._forms()[1](points("t", t))
+        return self._forms()[1](_cosines(t))
 
     def _forms(self) -> tuple[Callable[[Real], Real], Callable[[Real], Real]]:
         v = self.radius**2
@@ -143,6 +145,15 @@ class UnitKernel:
         powers = np.array(_powers(self.activation, self.radius))
         rises = powers[1:] * np.arange(1.0, len(powers))
         return partial(_series, powers), partial(_series, rises)
+
+
+def _cosines(t: ArrayLike) -> Real:
+    found = points("t", t)
+    if found.size and not (found.min() >= 0.0 and found.max() <= 1.0 + 1e-12):
+        raise ValueError(
+            f"t must be cosines between 0 and 1; got {found.min():g} to {found.max():g}"
+        )
+    return np.minimum(found, 1.0)  # rounding may leave it above
 
 
 def _relu(t: Real) -> Real:

@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rmtland.arguments import positive
+from rmtland.arguments import callable_or_none, positive
 from rmtland.arrays import ArrayLibrary
 from rmtland.models.dyson.above_axis import Progress
 from rmtland.models.dyson.fixed_points import DEPTH
@@ -218,8 +218,11 @@ class SampledLegs:
             If it would take more memory than is free.
         ConvergenceError
             If a leg is not solved at a point and `throw` is true.
+        TypeError
+            If `progress` cannot be called.
         """
         tolerance = positive("tolerance", tolerance)
+        callable_or_none("progress", progress)
         self.check()
         needed, free = self.memory(crossing=crossing), ArrayLibrary.of().free_memory()
         if needed > free:

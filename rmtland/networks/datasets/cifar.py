@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice
+from rmtland.files import path_of
 from rmtland.networks.datasets.dataset import Dataset, image_dataset
 from rmtland.typing import Rng
 
@@ -79,7 +80,7 @@ def cifar10(
         If a file is not of the binary version of CIFAR-10.
     """
     choice("part", part, tuple(_FILES))
-    place = Path(folder)
+    place = path_of("folder", folder)
     if not (place / _FILES[part][0]).exists() and (place / "cifar-10-batches-bin").is_dir():
         place /= "cifar-10-batches-bin"
     records = np.concatenate([_records(place / name) for name in _FILES[part]])

@@ -33,13 +33,13 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from rmtland.arguments import callable_or_none, count, nonnegative
 from rmtland.arrays import placed, to_numpy
+from rmtland.files import path_of
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.mlp import MLP
 from rmtland.networks.overflow import NetworkOverflowError
@@ -188,8 +188,9 @@ def train(
         For bad data or targets, if the loss overflows on the way, or for a checkpoint of another
         run.
     TypeError
-        If `net` is no network, `energy` or `gradient_norm` is no real number, `max_steps` or
-        `checkpoint_every` no integer, or `progress` or `callback` cannot be called.
+        If `net` is no network, `energy`, `gradient_norm`, `momentum` or `betas` are no real
+        numbers, `max_steps` or `checkpoint_every` no integer, `checkpoint` no path, or `progress`
+        or `callback` cannot be called.
     """
     energy = None if energy is None else nonnegative("energy", energy)
     gradient_norm = None if gradient_norm is None else nonnegative("gradient_norm", gradient_norm)
@@ -219,7 +220,9 @@ def train(
     if checkpoint is not None:
         every = count("checkpoint_every", checkpoint_every)
         every = -(-every // plan.check_every) * plan.check_every
-        file = Checkpoint(Path(checkpoint), every, plan, start.data, net.activation)
+        file = Checkpoint(
+            path_of("checkpoint", checkpoint), every, plan, start.data, net.activation
+        )
     elif resume:
         raise ValueError("resume needs the path of a checkpoint; give checkpoint=")
     generator = None if method in ("lbfgs", "gd") else random_generator(rng)

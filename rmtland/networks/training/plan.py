@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from rmtland.arguments import choice, count, nonnegative, positive
+from rmtland.arguments import choice, count, entries, nonnegative, positive
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.training.step_rules import STEP_SIZES, Rule, StepRule
 from rmtland.typing import Array, Integer, Record
@@ -91,6 +91,12 @@ class TrainingPlan:
                 f"method must be one of {METHODS}, or a step rule such as "
                 f"rmtland.optimizer.SpectralSteps; got {own!r}"
             )
+        mu = nonnegative("momentum", momentum)
+        if len(entries("betas", betas)) != 2:
+            raise ValueError(f"betas must be two numbers; got {betas!r}")
+        first, second = (nonnegative("betas", beta) for beta in betas)
+        if max(mu, first, second) >= 1.0:
+            raise ValueError(f"momentum and betas must be below 1; got {momentum!r} and {betas!r}")
         name = choice("method", method, METHODS) if isinstance(method, str) else "designed"
         m = start.data.size
         precision = str(start.theta.dtype).rsplit(".", maxsplit=1)[-1]
@@ -108,10 +114,6 @@ class TrainingPlan:
         if own is not None and step_size is not None:
             raise ValueError("a step rule has its own steps; step_size is for methods by name")
         size = STEP_SIZES.get(name, 0.0) if step_size is None else positive("step_size", step_size)
-        mu = nonnegative("momentum", momentum)
-        first, second = (nonnegative("betas", beta) for beta in betas)
-        if max(mu, first, second) >= 1.0:
-            raise ValueError(f"momentum and betas must be below 1; got {momentum!r} and {betas!r}")
         if batch_size is None:
             batch_size = 32 if name == "sgd" else m
         batch_size = min(m, count("batch_size", batch_size))
