@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -147,7 +148,7 @@ def count(name: str, value: Any, *, min_value: int = 1) -> int:
         number = int(value)
     if number < min_value:
         raise ValueError(f"{name} must be an integer of at least {min_value}; got {_shown(number)}")
-    if number.bit_length() > 1024:
+    if number > sys.float_info.max:
         raise ValueError(f"{name} must be an integer that floats hold; got {_shown(number)}")
     return number
 

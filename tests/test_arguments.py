@@ -3,6 +3,7 @@
 import decimal
 import fractions
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -107,6 +108,13 @@ def test_an_integer_past_all_floats_is_named_by_its_length(value):
             check("x", argument)
     with pytest.raises(ValueError, match="k must be an integer of at least 1; got an integer of"):
         arguments.count("k", -(10**5000))
+    with pytest.raises(
+        ValueError, match="k must be an integer that floats hold; got an integer of"
+    ):
+        arguments.count("k", abs(value))
+    with pytest.raises(ValueError, match="k must be an integer that floats hold; got 17976"):
+        arguments.count("k", 2**1024 - 1)
+    assert arguments.count("k", sys.float_info.max) == int(sys.float_info.max)
 
 
 PAIR = Discrete((1.0, 2.0), (0.5, 0.5))
@@ -128,7 +136,9 @@ def test_a_dyson_index_is_one_of_a_few_numbers(make):
         with pytest.raises(TypeError, match="beta must be"):
             make(value)
     for value in (3, 10**5000):
-        with pytest.raises(ValueError, match=r"beta must be 1.* or .*; got (3|an integer of)"):
+        with pytest.raises(
+            ValueError, match=r"beta must be (1.* or .*|.* floats hold); got (3|an integer of)"
+        ):
             make(value)
 
 
