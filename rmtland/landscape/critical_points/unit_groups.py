@@ -354,7 +354,6 @@ def mlp_of(point: LossPoint) -> MLP:
     TypeError
         If it is none.
     """
-    net = getattr(point, "net", point)
-    if not isinstance(net, MLP):
-        raise TypeError(f"this needs the loss of an MLP, by net.at(theta, x, y); got {net!r}")
-    return net
+    if not (isinstance(point, LossPoint) and isinstance(point.net, MLP)):
+        raise TypeError(f"this needs the loss of an MLP, by net.at(theta, x, y); got {point!r}")
+    return point.net
