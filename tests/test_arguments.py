@@ -19,19 +19,25 @@ from rmtland import (
     arguments,
     free_sum,
     free_variables,
+    law_of_polynomial,
     spike_strengths,
     spiked,
 )
-from rmtland.audit import audit_spectra
+from rmtland.adapters.weight_files import read_weights
+from rmtland.audit import audit_operators, audit_spectra, diagnose, expected_cost, memory_needed
 from rmtland.ensembles import DeformedWigner, HaarProduct, HaarSum, SpikedEnsemble, WishartEnsemble
-from rmtland.estimate import SummedOperator
+from rmtland.estimate import SummedOperator, distribution_band, smooth_density
 from rmtland.free import MatrixDyson, kronecker_covariance
 from rmtland.landscape.sharpness import generic_ranks
 from rmtland.models import DeepGaussNewton, LinearJacobian, TabulatedLaw
+from rmtland.models.minimisers import UnitKernel
 from rmtland.models.population import PopulationHessian
-from rmtland.models.two_leg import TwoLegHessian
+from rmtland.models.two_leg import FiniteWidthHessian, TwoLegHessian
 from rmtland.networks import MLP, HessianSplit, train
+from rmtland.networks.datasets import cifar10
+from rmtland.optimizer import KroneckerPreconditioner, StartMeasure, design_margin, halting_time
 from rmtland.spectrum import Spectrum
+from rmtland.sweep import Store
 
 ONE_NUMBER = [arguments.finite, arguments.positive, arguments.nonnegative]
 
@@ -197,6 +203,74 @@ def test_truth_values_and_callables():
             make()
     with pytest.raises(ValueError, match="error must be zero or positive; got -1"):
         TabulatedLaw([0.0, 1.0], [1.0], error=-1.0)
+
+
+NUMBERS = Spectrum([1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
+CURVATURES = np.diag([1.0, 2.0, 3.0])
+LEGS = TwoLegHessian(1, 1, 1, 4, activation="relu", epsilon=0.5, legs=6, draws=4)
+
+
+def halting(**options):
+    return halting_time(CURVATURES, gradient=np.ones(3), objective="gradient", **options)
+
+
+def trained(**options):
+    net = MLP((2, 2))
+    return train(net, net.init(rng=0), np.ones((3, 2)), np.ones((3, 2)), max_steps=1, **options)
+
+
+# call, error, what its message says
+REFUSED = [
+    (lambda: halting(method=3), TypeError, r"method must be one such as GradientDescent\(0.1\)"),
+    (lambda: halting(progress=3), TypeError, "progress must be a callable or None; got 3"),
+    (lambda: halting(max_steps=10**400), ValueError, "max_steps must be an integer that floats"),
+    (lambda: design_margin(3, 9), TypeError, "law must be a law, or a model that has one; got int"),
+    (lambda: StartMeasure("x", "x"), TypeError, "nodes must be real numbers"),
+    (lambda: KroneckerPreconditioner(3), TypeError, "factors must be a list or a tuple"),
+    (lambda: smooth_density(None, [0.0]), TypeError, "spectrum must be a Spectrum"),
+    (lambda: distribution_band(None, [0.0]), TypeError, "spectrum must be a Spectrum"),
+    (lambda: memory_needed(None), TypeError, "point must be a LossPoint"),
+    (lambda: expected_cost(MLP((2, 2))), TypeError, "point must be a LossPoint"),
+    (lambda: diagnose(None), TypeError, "point must be a LossPoint"),
+    (lambda: audit_operators(None), TypeError, "operator"),
+    (lambda: audit_spectra(NUMBERS, levels=[]), ValueError, "levels must name at least one level"),
+    (lambda: law_of_polynomial(lambda x: x, x=PAIR, progress=3), TypeError, "progress must be"),
+    (lambda: LEGS.solve(1j, progress=3), TypeError, "progress must be a callable or None; got 3"),
+    (
+        lambda: FiniteWidthHessian(LEGS, 64, small=8, runs=20).solve(1j, progress=3),
+        TypeError,
+        "progress must be a callable or None; got 3",
+    ),
+    (lambda: trained(momentum=math.nan), ValueError, "momentum must be"),
+    (lambda: trained(momentum=1.0), ValueError, "momentum and betas must be below 1"),
+    (lambda: trained(method="gd", betas=3), TypeError, "betas must be a list or a tuple"),
+    (lambda: trained(method="adam", betas=(0.9,)), ValueError, "betas must be two numbers"),
+    (lambda: trained(checkpoint=3), TypeError, "checkpoint must be a path"),
+    (lambda: Store(3), TypeError, "path must be a path, a string or a Path; got 3"),
+    (lambda: NUMBERS.save(3), TypeError, "path must be a path"),
+    (lambda: Spectrum.load(True), TypeError, "path must be a path"),
+    (lambda: cifar10(None), TypeError, "folder must be a path"),
+    (lambda: read_weights(3), TypeError, "path must be a path"),
+    (lambda: UnitKernel("linear").value(-2.5), ValueError, "t must be cosines between 0 and 1"),
+    (lambda: UnitKernel("relu").slope([0.5, 1.001]), ValueError, "between 0 and 1; got 0.5 to"),
+]
+
+
+@pytest.mark.parametrize("case", range(len(REFUSED)))
+def test_wrong_arguments_are_refused_by_name(case):
+    """They ended in an error of the inside, or without a word: a kernel of -403 at a cosine."""
+    call, error, message = REFUSED[case]
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_cosines_that_rounding_leaves_above_1():
+    above = np.nextafter(1.0, 2.0)
+    for name in ("relu", "sine", "tanh"):
+        kernel = UnitKernel(name)
+        assert kernel.value(above) == kernel.value(1.0) == pytest.approx(1.0)
+        assert kernel.slope(above) == kernel.slope(1.0)
+    assert UnitKernel("linear").value([]).shape == (0,)
 
 
 def test_sequences():
