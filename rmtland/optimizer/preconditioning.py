@@ -214,6 +214,8 @@ class KroneckerPreconditioner(_Rooted):
     ------
     ValueError
         If there are no factors, or one is not square, not symmetric, or not positive definite.
+    TypeError
+        If `factors` is no sequence.
     """
 
     factors: Sequence[tuple[Real, Real]] = field(repr=False)

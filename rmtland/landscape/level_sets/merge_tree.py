@@ -232,6 +232,8 @@ def graph_merge_tree(births: Sequence[Level], edges: Sequence[tuple[int, int, Le
     ------
     ValueError
         For no points, NaN, an edge to a point that is none, or one below its ends.
+    TypeError
+        If `births` or `edges` is no sequence.
     """
     births, edges = entries("births", births), entries("edges", edges)
     if not births:
