@@ -45,7 +45,13 @@ from scipy.optimize import linear_sum_assignment
 
 from rmtland.arguments import count, float_array
 from rmtland.landscape.connectivity.torch_units import torch_unit_groups
-from rmtland.landscape.connectivity.unit_group import Place, UnitGroup, groups_of_units
+from rmtland.landscape.connectivity.unit_group import (
+    Place,
+    UnitGroup,
+    groups_of_units,
+    moved_units,
+    unit_rows,
+)
 from rmtland.networks import MLP
 from rmtland.networks.activation import ACTIVATIONS, activation
 from rmtland.streams import random_generator
@@ -175,7 +181,7 @@ def align(
     fixed, moving = float_array("first", first, ndim=1), float_array("second", second, ndim=1)
     if fixed.shape != moving.shape:
         raise ValueError(f"the networks have {len(fixed)} and {len(moving)} parameters")
-    groups = groups_of_units(groups)
+    groups = groups_of_units(groups, fixed.size)
     generator, number = random_generator(rng), count("restarts", restarts, min_value=0)
     limit = count("max_sweeps", max_sweeps)
     # squares of huge or tiny weights are no numbers; a power of 2 is exact
@@ -190,7 +196,7 @@ def align(
                 turned = (
                     generator.choice((-1.0, 1.0), group.size) if signs and group.signs else None
                 )
-                here = group.moved(here, generator.permutation(group.size), turned)
+                here = moved_units(group, here, generator.permutation(group.size), turned)
         here, sweeps = _descend(fixed, here, groups, signs, limit, generator)
         distance = float(np.linalg.norm(fixed - here))
         if distance < least:
@@ -233,7 +239,7 @@ def _assigned(
     """Return the network with one layer moved so that these places are nearest, and if they are."""
     turning, staying = np.zeros((2, group.size, group.size))
     for place in places:
-        similar = group.rows(fixed, place) @ group.rows(here, place).T
+        similar = unit_rows(group, fixed, place) @ unit_rows(group, here, place).T
         if place.turns:
             turning += similar
         else:
@@ -244,7 +250,7 @@ def _assigned(
     turned = np.where(turning[rows, order] < 0.0, -1.0, 1.0) if flips else None
     total, now = float(gain[rows, order].sum()), float(np.trace(staying + turning))
     if total > now + 1e-12 * (abs(now) + abs(total)):
-        return group.moved(here, order, turned), True
+        return moved_units(group, here, order, turned), True
     return here, False
 
 

@@ -41,7 +41,7 @@ from rmtland.arguments import callable_or_none, count
 from rmtland.landscape.connectivity.alignment import Alignment
 from rmtland.landscape.connectivity.curves import Polygon
 from rmtland.landscape.connectivity.profiles import profile
-from rmtland.landscape.connectivity.unit_group import UnitGroup, groups_of_units
+from rmtland.landscape.connectivity.unit_group import UnitGroup, groups_of_units, moved_units
 from rmtland.landscape.surface import LossSurface
 from rmtland.landscape.surface.surface import parameter_vector
 from rmtland.streams import random_generator
@@ -105,7 +105,7 @@ def lower_barrier(
     """
     fixed = parameter_vector(surface, "first", first)
     here = parameter_vector(surface, "second", second)
-    groups = groups_of_units(groups)
+    groups = groups_of_units(groups, fixed.size)
     callable_or_none("progress", progress)
     left, number = count("trials", trials, min_value=0), count("points", points)
     allowed = left
@@ -128,7 +128,7 @@ def lower_barrier(
                 chosen = order[place : place + min(_TOGETHER, left)]
                 if idle >= len(moves) or not len(chosen):
                     break
-                tried = [moves[k][0].moved(here, *moves[k][1:]) for k in chosen]
+                tried = [moved_units(moves[k][0], here, *moves[k][1:]) for k in chosen]
                 found = heights(tried)
                 left, idle = left - len(chosen), idle + len(chosen)
                 best = int(found.argmin())

@@ -190,7 +190,7 @@ def connect(
     given = {"first": first, "second": second}
     ends = [parameter_vector(surface, name, end) for name, end in given.items()]
     groups = entries("groups", groups)
-    groups = groups_of_units(groups) if groups else ()
+    groups = groups_of_units(groups, surface.size) if groups else ()
     callable_or_none("progress", progress)
     if (ends[0] == ends[1]).all():
         raise ValueError("the two minima are the same point: there is no path between them")

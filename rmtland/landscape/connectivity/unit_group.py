@@ -25,7 +25,7 @@ import numpy as np
 from rmtland.arguments import dense_array, entries, float_array, instance
 from rmtland.typing import ArrayLike, Integer, NumpyArray, Real
 
-__all__ = ["Place", "UnitGroup", "groups_of_units"]
+__all__ = ["Place", "UnitGroup", "groups_of_units", "moved_units", "unit_rows"]
 
 
 class Place(NamedTuple):
@@ -99,8 +99,7 @@ class UnitGroup:
         TypeError
             If they are no real numbers.
         """
-        array = self._parameters(theta)[place.where].reshape(place.shape)
-        return np.moveaxis(array, place.axis, 0).reshape(self.size, -1)
+        return unit_rows(self, self._parameters(theta), place)
 
     def moved(self, theta: ArrayLike, order: ArrayLike, signs: ArrayLike | None = None) -> Real:
         """Return the same network with the units of this layer permuted and turned over.
@@ -127,27 +126,32 @@ class UnitGroup:
         TypeError
             If the parameters are no real numbers.
         """
-        theta, order = self._parameters(theta), self._order(order)
         turned = None if signs is None else self._signs(signs)
-        found = theta.copy()
-        for place in self.places:
-            array = theta[place.where].reshape(place.shape)
-            array = np.take(array, order, axis=place.axis)
-            if turned is not None and place.turns:
-                shape = [1] * len(place.shape)
-                shape[place.axis] = self.size
-                array = array * turned.reshape(shape)
-            found[place.where] = array.ravel()
-        return found
+        return moved_units(self, self._parameters(theta), self._order(order), turned)
 
     def _parameters(self, theta: ArrayLike) -> Real:
         found = float_array("theta", theta, ndim=1)
-        if found.shape != (self.parameters,):
-            raise ValueError(
-                f"units of {self.name} stand among {self.parameters} parameters; got shape "
-                f"{found.shape}: the groups are of another network"
-            )
+        self.refuse_other_networks(found.size)
         return found
+
+    def refuse_other_networks(self, parameters: int) -> None:
+        """Refuse another number of parameters.
+
+        Parameters
+        ----------
+        parameters : int
+            Of a network.
+
+        Raises
+        ------
+        ValueError
+            If it is another one.
+        """
+        if parameters != self.parameters:
+            raise ValueError(
+                f"units of {self.name} stand among {self.parameters} parameters; got {parameters}: "
+                "the groups are of another network"
+            )
 
     def _order(self, order: ArrayLike) -> Integer:
         found: NumpyArray = dense_array("order", order)
@@ -174,13 +178,56 @@ class UnitGroup:
         return found
 
 
-def groups_of_units(groups: Iterable[UnitGroup]) -> tuple[UnitGroup, ...]:
-    """Return groups of units, or say that there are none.
+def unit_rows(group: UnitGroup, theta: Real, place: Place) -> Real:
+    """Return one row for each unit, as `UnitGroup.rows` does, of parameters that are checked.
+
+    Parameters
+    ----------
+    group, theta, place
+        As there.
+
+    Returns
+    -------
+    ndarray, shape (size, entries)
+        A copy or a view.
+    """
+    array = theta[place.where].reshape(place.shape)
+    return np.moveaxis(array, place.axis, 0).reshape(group.size, -1)
+
+
+def moved_units(group: UnitGroup, theta: Real, order: Integer, signs: Real | None) -> Real:
+    """Return parameters with units moved, as `UnitGroup.moved` does, of what is checked.
+
+    Parameters
+    ----------
+    group, theta, order, signs
+        As there; arrays.
+
+    Returns
+    -------
+    ndarray, shape (p,)
+        New parameters.
+    """
+    found = theta.copy()
+    for place in group.places:
+        array = np.take(theta[place.where].reshape(place.shape), order, axis=place.axis)
+        if signs is not None and place.turns:
+            shape = [1] * len(place.shape)
+            shape[place.axis] = group.size
+            array = array * signs.reshape(shape)
+        found[place.where] = array.ravel()
+    return found
+
+
+def groups_of_units(groups: Iterable[UnitGroup], parameters: int) -> tuple[UnitGroup, ...]:
+    """Return groups of units of a network, or say why they are none.
 
     Parameters
     ----------
     groups : iterable of UnitGroup
         What came.
+    parameters : int
+        Of the network, p.
 
     Returns
     -------
@@ -190,7 +237,7 @@ def groups_of_units(groups: Iterable[UnitGroup]) -> tuple[UnitGroup, ...]:
     Raises
     ------
     ValueError
-        If there is none.
+        If there is none, or one is of another network.
     TypeError
         If one is no `UnitGroup`.
     """
@@ -198,7 +245,6 @@ def groups_of_units(groups: Iterable[UnitGroup]) -> tuple[UnitGroup, ...]:
     if not found:
         raise ValueError("there are no groups of units to permute")
     for place, one in enumerate(found):
-        instance(
-            f"groups[{place}]", one, UnitGroup, "a UnitGroup, as unit_groups(network) has them"
-        )
+        instance(f"groups[{place}]", one, UnitGroup, "a UnitGroup, by unit_groups(network)")
+        one.refuse_other_networks(parameters)
     return found
