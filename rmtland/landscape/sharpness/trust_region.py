@@ -101,9 +101,10 @@ def quadratic_maximiser(gradient: Real, eigenvalues: Real, radius: float) -> Rea
             inside = float(np.linalg.norm(place(size * float(np.exp(middle))))) <= 1.0
             low, high = (low, middle) if inside else (middle, high)
         here = place(size * float(np.exp(high)))
-        length = float(np.linalg.norm(here))
     if values.max() >= 0.0:  # on the sphere: what is missing lies along the largest eigenvalue
-        here[values.argmax()] += np.sqrt(max(1.0 - length * length, 0.0))
+        top = int(values.argmax())
+        rest = np.linalg.norm(np.delete(here, top))
+        here[top] = np.copysign(np.sqrt(max(1.0 - float(rest) ** 2, 0.0)), linear[top])
     return here / max(1.0, float(np.linalg.norm(here)))
 
 

@@ -343,6 +343,23 @@ def test_the_certified_bound_covers_what_rounding_hid(size):
             assert found.lower <= found.upper + found.rounding
 
 
+def test_the_maximiser_of_a_quadratic_reaches_its_maximum():
+    """A slope downhill along the largest eigenvalue left it 2e-7 of the rise below."""
+    rng = np.random.default_rng(5)
+    for case in range(200):
+        size = 1 + case % 6
+        values = rng.standard_normal(size) * 10.0 ** rng.integers(-8, 9)
+        slope = rng.standard_normal(size) * 10.0 ** rng.integers(-12, 9)
+        values = (values, -np.abs(values), np.zeros(size), np.full(size, values[0]))[case % 4]
+        slope[values.argmax()] *= (1.0, 0.0, 1e-20)[case % 3]
+        radius = 10.0 ** rng.integers(-6, 7)
+        place = quadratic_maximiser(slope, values, radius)
+        assert np.linalg.norm(place) <= 1.0 + 1e-14
+        place = radius * place
+        rise = slope @ place + 0.5 * values @ place**2
+        assert rise == pytest.approx(quadratic_maximum(slope, values, radius), rel=1e-12)
+
+
 def test_a_quadratic_in_tiny_or_huge_units():
     for unit in (1e-200, 1e-170, 1e170, 1e290):
         bound = quadratic_maximum(np.array([unit, 0.0]), np.array([unit, 0.0]), 1.0)
