@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from rmtland.arguments import count, float_array, instance, positive
+from rmtland.arguments import count, entries, float_array, instance, positive
 from rmtland.arrays import to_numpy
 from rmtland.drawing import COLORS
 from rmtland.landscape.kl_bounds import (
@@ -261,6 +261,8 @@ def pac_bayes_bounds(
             "theta is so far from prior_mean that the KL divergence overflows; take the start of "
             "training for prior_mean"
         )
+    if held_out is not None and len(entries("held_out", held_out)) != 2:
+        raise ValueError("held_out must be data (x, y)")
     away_point = None if held_out is None else net.at(theta, *held_out)
     values, vectors = np.linalg.eigh(np.asarray(point.hessian("total")))
     curved = np.maximum(values - net.weight_decay, 0.0)

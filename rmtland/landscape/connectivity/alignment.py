@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from rmtland.arguments import count, float_array
+from rmtland.arguments import count, float_array, truth
 from rmtland.landscape.connectivity.torch_units import torch_unit_groups
 from rmtland.landscape.connectivity.unit_group import (
     Place,
@@ -175,13 +175,13 @@ def align(
     ValueError
         For networks of different sizes, or no groups.
     TypeError
-        If a group is none, `max_sweeps` or `restarts` is no integer, or `first` or `second` holds
-        no real numbers.
+        If a group is none, `max_sweeps` or `restarts` is no integer, `signs` no truth value, or
+        `first` or `second` holds no real numbers.
     """
     fixed, moving = float_array("first", first, ndim=1), float_array("second", second, ndim=1)
     if fixed.shape != moving.shape:
         raise ValueError(f"the networks have {len(fixed)} and {len(moving)} parameters")
-    groups = groups_of_units(groups, fixed.size)
+    groups, signs = groups_of_units(groups, fixed.size), truth("signs", signs)
     generator, number = random_generator(rng), count("restarts", restarts, min_value=0)
     limit = count("max_sweeps", max_sweeps)
     # squares of huge or tiny weights are no numbers; a power of 2 is exact

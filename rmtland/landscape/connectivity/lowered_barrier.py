@@ -37,7 +37,7 @@ from itertools import combinations, product
 import numpy as np
 from scipy.linalg import norm
 
-from rmtland.arguments import callable_or_none, count
+from rmtland.arguments import callable_or_none, count, truth
 from rmtland.landscape.connectivity.alignment import Alignment
 from rmtland.landscape.connectivity.curves import Polygon
 from rmtland.landscape.connectivity.profiles import profile
@@ -100,12 +100,12 @@ def lower_barrier(
     ValueError
         For networks of another size than the surface, no groups, or losses that overflow.
     TypeError
-        If the surface or a group is none, `trials` or `points` is no integer, `first` or `second`
-        holds no real numbers, or `progress` cannot be called.
+        If the surface or a group is none, `trials` or `points` is no integer, `signs` no truth
+        value, `first` or `second` holds no real numbers, or `progress` cannot be called.
     """
     fixed = parameter_vector(surface, "first", first)
     here = parameter_vector(surface, "second", second)
-    groups = groups_of_units(groups, fixed.size)
+    groups, signs = groups_of_units(groups, fixed.size), truth("signs", signs)
     callable_or_none("progress", progress)
     left, number = count("trials", trials, min_value=0), count("points", points)
     allowed = left

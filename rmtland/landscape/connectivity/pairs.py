@@ -25,7 +25,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, count, entries, instance
+from rmtland.arguments import callable_or_none, count, entries, instance, positive
 from rmtland.landscape.connectivity.alignment import Alignment, align
 from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
 from rmtland.landscape.connectivity.lowered_barrier import lower_barrier
@@ -180,8 +180,8 @@ def connect(
         For an unknown curve, ends of another size or that are the same, groups whose permutation
         changes the loss, or exchanges of units without groups.
     TypeError
-        If the surface or a group is none, `images` or `swap_trials` is no integer, a parameter
-        holds no real numbers, or `progress` cannot be called.
+        If the surface or a group is none, a number of steps, bends, images or trials is no integer,
+        a parameter holds no real numbers, or `progress` cannot be called.
     """
     curves = entries("curves", curves)
     unknown = sorted({str(one) for one in curves} - {"bezier", "polygon", "string"})
@@ -196,6 +196,10 @@ def connect(
         raise ValueError("the two minima are the same point: there is no path between them")
     generator = random_generator(rng)
     count("images", images, min_value=2)
+    count("bends", bends, min_value=0)
+    count("string_steps", string_steps, min_value=0)
+    count("curve_steps", curve_steps)
+    positive("step_size", step_size)
     swaps = count("swap_trials", swap_trials, min_value=0)
     if swaps and not groups:
         raise ValueError(f"swap_trials={swaps} takes the units to exchange: give groups, or 0")

@@ -97,8 +97,9 @@ class UnitGroup:
         ValueError
             If the parameters are of another network.
         TypeError
-            If they are no real numbers.
+            If they are no real numbers, or the place is none.
         """
+        instance("place", place, Place, "one of the places of the group")
         return unit_rows(self, self._parameters(theta), place)
 
     def moved(self, theta: ArrayLike, order: ArrayLike, signs: ArrayLike | None = None) -> Real:

@@ -42,7 +42,7 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -59,6 +59,7 @@ __all__ = [
     "LevenbergMarquardt",
     "TrustRegionNewton",
     "Walk",
+    "checked_finder",
 ]
 
 
@@ -121,6 +122,13 @@ class Finder(Protocol):
             If the surface is none, or the start holds no real numbers.
         """
         ...
+
+
+def checked_finder(finder: object) -> Finder:
+    """Return a finder, or raise TypeError: a text has a method of that name too."""
+    if not (hasattr(finder, "find") and hasattr(finder, "makes_its_start")):
+        raise TypeError(f"finder must be one such as CappedNewton(); got {finder!r}")
+    return cast(Finder, finder)
 
 
 def _start(surface: Surface, theta: Real) -> Real:

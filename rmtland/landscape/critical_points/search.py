@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, truth
 from rmtland.landscape.critical_points.critical_point import CriticalPoint, CriticalPoints
-from rmtland.landscape.critical_points.finders import CappedNewton, Finder
+from rmtland.landscape.critical_points.finders import CappedNewton, Finder, checked_finder
 from rmtland.landscape.critical_points.flatness import Flatness
 from rmtland.landscape.critical_points.null_directions import NullDirections
 from rmtland.landscape.critical_points.proofs.ball_functions import flint
@@ -117,7 +117,8 @@ def find_critical_points(
         For bad data or starts, where nothing can be proved of the activation, or for what is not
         done with other losses: proofs, `SymmetryType`, a store or an executor.
     TypeError
-        If the network is neither, or the finder none.
+        If the network is neither, the finder none, or `prove`, `spectrum` or `progress` no truth
+        value.
     ImportError
         If proofs are asked for and python-flint is not installed.
 
@@ -126,9 +127,10 @@ def find_critical_points(
     Without weight decay few points can be proved: branches of critical points run to infinity, and
     symmetries make null directions. Symmetry types are many, generic points costly.
     """
-    finder = CappedNewton() if finder is None else finder
-    if not (hasattr(finder, "find") and hasattr(finder, "makes_its_start")):
-        raise TypeError(f"finder must be one such as CappedNewton(); got {finder!r}")
+    finder = CappedNewton() if finder is None else checked_finder(finder)
+    spectrum = truth("spectrum", spectrum)
+    progress = None if progress is None else truth("progress", progress)
+    prove = None if prove is None else truth("prove", prove)
     if not isinstance(network, MLP) and not hasattr(network, "value"):
         raise TypeError(
             "network must be an MLP, or a loss such as TorchSurface or FunctionSurface; got "
@@ -141,18 +143,18 @@ def find_critical_points(
                 "process; leave out x, y, prove, store and executor"
             )
         return search_surface(
-            network, finder, starts, weight_decay=weight_decay, spectrum=bool(spectrum), rng=rng
+            network, finder, starts, weight_decay=weight_decay, spectrum=spectrum, rng=rng
         )
     if x is None or y is None:
         raise TypeError("x and y are missing: find_critical_points(network, x, y)")
-    prove = True if prove is None else bool(prove)
+    prove = prove is not False
     net = network if weight_decay is None else replace(network, weight_decay=weight_decay)
     point = net.at(np.zeros(net.parameter_count), x, y)
     NetworkSurface(point)
     if prove:
         flint()
         Problem.of(point)
-    task = _Search(point, finder, None, bool(prove), bool(spectrum))
+    task = _Search(point, finder, None, prove, spectrum)
     root = _root(rng)
     if np.ndim(starts) == 0:
         many = count("starts", starts, min_value=0)

@@ -42,7 +42,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rmtland.arguments import count, entries, instance
-from rmtland.landscape.critical_points.finders import Finder, TrustRegionNewton, Walk
+from rmtland.landscape.critical_points.finders import (
+    Finder,
+    TrustRegionNewton,
+    Walk,
+    checked_finder,
+)
 from rmtland.landscape.surface import NetworkSurface, Surface
 from rmtland.networks import MLP, LossPoint
 from rmtland.networks.activation import activation
@@ -223,6 +228,11 @@ class SymmetryType(Finder):
     finder : Finder, optional
         How to look in the subspace; by default for minima of the restricted loss.
 
+    Raises
+    ------
+    TypeError
+        If the groups are no lists, or the finder is none.
+
     Notes
     -----
     It makes its own start: entries iid N(0, 1/n), n the inputs of a layer.
@@ -232,6 +242,12 @@ class SymmetryType(Finder):
     finder: Finder = field(default_factory=TrustRegionNewton)
 
     makes_its_start = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is no finder, or no lists of sizes."""
+        checked_finder(self.finder)
+        for sizes in () if self.groups is None else entries("groups", self.groups):
+            entries("the sizes of a layer", sizes)
 
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
         """Draw a type and a start, and walk in the subspace.

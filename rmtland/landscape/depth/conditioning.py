@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, choice, count, entries, float_array
+from rmtland.arguments import callable_or_none, choice, count, entries, float_array, truth
 from rmtland.landscape.depth.jacobian_law import JacobianLaw
 from rmtland.landscape.depth.layer_stack import LayerStack
 from rmtland.landscape.linearisation.exponent import Exponent, fit_exponent
@@ -232,9 +232,11 @@ def depth_scan(
     ValueError
         If a parameter is out of its range, or a Jacobian has fewer than two positive values.
     TypeError
-        If `draws`, a depth or `outputs` is no integer, or `progress` cannot be called.
+        If `draws`, a depth or `outputs` is no integer, `law` no truth value, or `progress` cannot
+        be called.
     """
     callable_or_none("progress", progress)
+    law = truth("law", law)
     many = sorted({count("depths", depth) for depth in entries("depths", depths)})
     if not many:
         raise ValueError("depths must name at least one depth")

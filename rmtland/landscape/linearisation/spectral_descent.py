@@ -46,7 +46,7 @@ import numpy as np
 from rmtland.arguments import count, finite, float_array, nonnegative, positive
 from rmtland.typing import ArrayLike, NumpyArray, Real, Values
 
-__all__ = ["SpectralDescent"]
+__all__ = ["SpectralDescent", "share_of_loss"]
 
 _MAX_STEPS = 2**53
 
@@ -275,9 +275,7 @@ class SpectralDescent:
         TypeError
             If `fraction` is no real number.
         """
-        share = finite("fraction", fraction)
-        if not 0.0 < share <= 1.0:
-            raise ValueError(f"fraction must be above 0 and at most 1; got {share}")
+        share = share_of_loss(fraction)
         top = float(self.eigenvalues[self.coefficients != 0].max(initial=0.0))
         if top * self.step_size >= 2.0 * self.samples:
             raise ValueError(
@@ -334,3 +332,29 @@ def _steps(steps: ArrayLike) -> Real:
 def _plain(values: NumpyArray) -> Values:
     """Return a float in place of an array without axes."""
     return float(values) if np.ndim(values) == 0 else np.asarray(values)
+
+
+def share_of_loss(fraction: float) -> float:
+    """Return the share of its first value to which a loss is to fall, checked.
+
+    Parameters
+    ----------
+    fraction : float
+        Above 0, at most 1.
+
+    Returns
+    -------
+    float
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is another number.
+    TypeError
+        If it is no real number.
+    """
+    share = finite("fraction", fraction)
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"fraction must be above 0 and at most 1; got {share}")
+    return share

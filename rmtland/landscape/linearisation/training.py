@@ -37,6 +37,7 @@ import numpy as np
 from rmtland.arguments import callable_or_none, count, instance, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.linearisation.linear_loss import LinearisedLoss, linearise
+from rmtland.landscape.linearisation.spectral_descent import share_of_loss
 from rmtland.networks import MLP, LossPoint
 from rmtland.typing import Array, ArrayLike, Integer, Real
 
@@ -159,11 +160,11 @@ def compare_descent(
         For another loss, a step that is not stable, more than `max_steps` steps, or a network whose
         loss grows a hundredfold on the way.
     TypeError
-        If `net` is no MLP, `output_scale` or `relative_step` is no real number, `steps` or
-        `max_steps` is no integer, or `progress` cannot be called.
+        If `net` is no MLP, `output_scale`, `relative_step` or `fraction` is no real number, `steps`
+        or `max_steps` is no integer, or `progress` cannot be called.
     """
     callable_or_none("progress", progress)
-    limit = count("max_steps", max_steps, min_value=0)
+    limit, fraction = count("max_steps", max_steps, min_value=0), share_of_loss(fraction)
     start = instance("net", net, MLP, "an MLP").at(theta, x, y)
     scale = 1.0 if output_scale is None else positive("output_scale", output_scale)
     if output_scale is not None:

@@ -43,6 +43,7 @@ import numpy as np
 from rmtland.arguments import callable_or_none, count, entries, instance, positive
 from rmtland.landscape.linearisation.exponent import Exponent, fit_exponent
 from rmtland.landscape.linearisation.linear_loss import linearise
+from rmtland.landscape.linearisation.spectral_descent import share_of_loss
 from rmtland.landscape.linearisation.training import DescentComparison, compare_descent
 from rmtland.networks import MLP
 from rmtland.streams import streams
@@ -162,6 +163,7 @@ def width_scaling(
     """
     instance("net", net, MLP, "an MLP")
     callable_or_none("progress", progress)
+    fraction = share_of_loss(fraction)
     if net.depth < 2:
         raise ValueError(f"{net} has no hidden layer whose width could change")
     sizes = sorted({count("widths", width) for width in entries("widths", widths)})

@@ -43,7 +43,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from rmtland.arguments import count, float_array, instance, positive
+from rmtland.arguments import count, float_array, instance, positive, truth
 from rmtland.arrays import to_numpy
 from rmtland.landscape.manifold.activity import few_active_units
 from rmtland.models.conditioned.given_residuals import in_double
@@ -275,14 +275,14 @@ def polish(point: LossPoint, *, max_steps: int = 50, throw: bool = True) -> Mini
     ValueError
         For another loss, a weight decay, or a Jacobian of more than 2^27 entries.
     TypeError
-        If it is no point, or `max_steps` is no integer.
+        If it is no point, `max_steps` is no integer, or `throw` no truth value.
     ConvergenceError
         If the residual stays above 1e-10 of the targets: the network cannot fit the data, or the
         point is too far from where it does.
     """
     _refuse_other_losses(loss_point(point))
     point = in_double(point)
-    max_steps = count("max_steps", max_steps)
+    max_steps, throw = count("max_steps", max_steps), truth("throw", throw)
     residual = _relative_residual(point)
     for steps in range(max_steps + 1):
         if residual <= _SOLVED:
@@ -347,7 +347,8 @@ def interpolate(
     ValueError
         For another loss, or a weight decay.
     TypeError
-        If `net` is no MLP, `energy` is no real number, or `max_steps` is no integer.
+        If `net` is no MLP, `energy` is no real number, `max_steps` is no integer, or `throw` no
+        truth value.
     ConvergenceError
         If the network does not come to zero loss.
     KeyboardInterrupt
@@ -355,6 +356,7 @@ def interpolate(
     """
     start = instance("net", net, MLP, "an MLP").at(theta, x, y)
     _refuse_other_losses(start)
+    truth("throw", throw)
     target = positive("energy", energy) * _square(start)
     found = train(net, theta, x, y, energy=target, max_steps=count("max_steps", max_steps))
     return polish(net.at(found.unless_interrupted().theta, x, y), throw=throw)

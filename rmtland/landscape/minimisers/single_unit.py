@@ -48,7 +48,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import count, points, positive
+from rmtland.arguments import count, points, positive, truth
 from rmtland.landscape.minimisers.batched_lbfgs import minimise_batch
 from rmtland.networks import Activation
 from rmtland.networks.activation import activation as named_activation
@@ -131,7 +131,8 @@ def unit_slopes(
     ValueError
         If shapes do not fit or the targets have no variance.
     TypeError
-        If `scale` is no real number, `starts` is no integer, or `x` or `y` holds no real numbers.
+        If `scale` is no real number, `starts` is no integer, `centred` no truth value, or `x` or
+        `y` holds no real numbers.
     """
     inputs, targets = points("x", x), points("y", y)
     if inputs.ndim != 2 or targets.ndim != 2 or inputs.shape[1] != targets.shape[1]:
@@ -141,7 +142,7 @@ def unit_slopes(
     (n0, _), n2 = inputs.shape, len(targets)
     f, rng = named_activation(activation), random_generator(rng)
     unit = (n0 + n2) * float((targets * targets).mean())
-    if centred:
+    if truth("centred", centred):
         targets = targets - targets.mean(axis=1, keepdims=True)
     if not (np.isfinite(unit) and np.abs(targets).max() > 0):
         raise ValueError("targets must be finite and not all the same")

@@ -171,10 +171,10 @@ def curvature(
         )
     damping = None if damping is None else positive("damping", damping)
     center = parameter_vector(surface, "theta", theta)
+    probes, steps = count("probes", probes, min_value=2), count("steps", steps, min_value=2)
     if surface.size <= EXACT_SIZE:
         values = np.asarray(np.linalg.eigvalsh(surface.hessian(center)), dtype=np.float64)
         return _exact(values, tolerance, damping)
-    probes, steps = count("probes", probes, min_value=2), count("steps", steps, min_value=2)
     return _estimated(surface, center, tolerance, damping, probes, steps, rng)
 
 

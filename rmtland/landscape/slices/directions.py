@@ -35,7 +35,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import choice, count, float_array
+from rmtland.arguments import choice, count, float_array, truth
 from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.surface import LossSurface
 from rmtland.landscape.surface.surface import parameter_vector
@@ -194,7 +194,8 @@ def random_directions(
         If one is zero, as where all weights are, or orthogonal ones are more than parameters that
         move.
     TypeError
-        If `d` is no integer.
+        If the surface is none, `d` is no integer, `orthogonal` no truth value, or `theta` holds no
+        real numbers.
     """
     generator = random_generator(rng)
     center, number = parameter_vector(surface, "theta", theta), count("d", d)
@@ -209,7 +210,7 @@ def random_directions(
     norms = np.linalg.norm(rows, axis=1)
     if not norms.all():
         raise ValueError("a direction in units of the weights is zero: all weights are")
-    if orthogonal:
+    if truth("orthogonal", orthogonal):
         if number > surface.size:
             raise ValueError(f"there are no {number} orthogonal directions of {surface.size}")
         q, r = np.linalg.qr(rows.T)
