@@ -29,7 +29,8 @@ from rmtland.ensembles import DeformedWigner, HaarProduct, HaarSum, SpikedEnsemb
 from rmtland.estimate import SummedOperator, distribution_band, smooth_density
 from rmtland.free import MatrixDyson, kronecker_covariance
 from rmtland.landscape.sharpness import generic_ranks
-from rmtland.models import DeepGaussNewton, LinearJacobian, TabulatedLaw
+from rmtland.models import DeepGaussNewton, DysonHessian, LinearJacobian, TabulatedLaw
+from rmtland.models.dyson.tabulated import tabulated_law
 from rmtland.models.minimisers import UnitKernel
 from rmtland.models.population import PopulationHessian
 from rmtland.models.two_leg import FiniteWidthHessian, TwoLegHessian
@@ -207,6 +208,9 @@ def test_truth_values_and_callables():
 
 NUMBERS = Spectrum([1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
 CURVATURES = np.diag([1.0, 2.0, 3.0])
+DYSON = DysonHessian.of_first_layer(
+    np.eye(2), np.ones((3, 2)), outputs=2, epsilon=0.5, activation="relu"
+)
 LEGS = TwoLegHessian(1, 1, 1, 4, activation="relu", epsilon=0.5, legs=6, draws=4)
 
 
@@ -235,6 +239,12 @@ REFUSED = [
     (lambda: audit_operators(None), TypeError, "operator"),
     (lambda: audit_spectra(NUMBERS, levels=[]), ValueError, "levels must name at least one level"),
     (lambda: law_of_polynomial(lambda x: x, x=PAIR, progress=3), TypeError, "progress must be"),
+    (lambda: DYSON.solve(1j, progress=3), TypeError, "progress must be a callable or None; got 3"),
+    (
+        lambda: tabulated_law(DYSON, progress=3),
+        TypeError,
+        "progress must be a callable or None; got 3",
+    ),
     (lambda: LEGS.solve(1j, progress=3), TypeError, "progress must be a callable or None; got 3"),
     (
         lambda: FiniteWidthHessian(LEGS, 64, small=8, runs=20).solve(1j, progress=3),

@@ -28,6 +28,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rmtland.arguments import callable_or_none
 from rmtland.audit.conditioned_levels import conditioned_theories
 from rmtland.audit.distance import two_sample
 from rmtland.audit.dyson_levels import dyson_law, dyson_models
@@ -39,6 +40,7 @@ from rmtland.comparison.overlay import Overlay, overlay
 from rmtland.drawing import COLORS, STYLES
 from rmtland.models import ConditionedHessian, HessianModel, WishartPlusWigner
 from rmtland.networks import LossPoint
+from rmtland.networks.loss_point import loss_point
 from rmtland.typing import Record, Rng
 
 __all__ = ["CONDITIONED", "DYSON", "left_out", "overlay_network", "overlay_styles"]
@@ -92,7 +94,14 @@ def overlay_network(
     -------
     Overlay
         Its theories by name, in the order of what they know; the last one knows most.
+
+    Raises
+    ------
+    TypeError
+        If it is no point, or `progress` cannot be called.
     """
+    point = loss_point(point)
+    callable_or_none("progress", progress)
 
     def show(what: str) -> None:
         if progress is not None:

@@ -22,7 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import callable_or_none, count, positive
 from rmtland.arrays import ArrayLibrary
 from rmtland.estimate.placement import Placement
 from rmtland.models.dyson.above_axis import AboveAxis, Progress, above_axis, density_from_above
@@ -172,7 +172,7 @@ class BlockResolvent(AboveAxis):
         ValueError
             If a point is not in the open upper half-plane.
         TypeError
-            If `tolerance` is no real number.
+            If `tolerance` is no real number, or `progress` cannot be called.
         ConvergenceError
             If a point is not solved and `throw` is true.
         MemoryError
@@ -199,7 +199,7 @@ class BlockResolvent(AboveAxis):
         throw: bool = True,
     ) -> SolvedPoints:
         """Solve at all points: all together on a device, one after the other on the host."""
-        n = flat.size
+        n, progress = flat.size, callable_or_none("progress", progress)
         if not self.place.is_host and n:
             found = self._batched.solve(
                 flat,

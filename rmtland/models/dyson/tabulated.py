@@ -46,7 +46,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from threadpoolctl import threadpool_limits
 
-from rmtland.arguments import count, float_array, points as points_of, positive
+from rmtland.arguments import callable_or_none, count, float_array, points as points_of, positive
 from rmtland.models.dyson.fixed_points import SolvedStates
 from rmtland.models.dyson.table_pieces import pieces_of
 from rmtland.models.dyson.tabulated_law import TabulatedLaw
@@ -168,10 +168,11 @@ def tabulated_law(
     ValueError
         If a number is out of range.
     TypeError
-        If `model` is no `DysonHessian`, or a number of another type.
+        If `model` is no `DysonHessian`, a number of another type, or `progress` cannot be called.
     """
     if not hasattr(model, "potential_and_transform"):
         raise TypeError(f"model must be a DysonHessian; got {model!r}")
+    callable_or_none("progress", progress)
     most = count("points", points, min_value=20)
     wanted = None if anchors is None else count("anchors", anchors, min_value=6)
     positive("tolerance", tolerance)
