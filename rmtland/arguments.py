@@ -288,6 +288,8 @@ def entries(name: str, value: Any) -> tuple[Any, ...]:
     TypeError
         If it is none.
     """
+    if type(value) is tuple:
+        return value
     try:
         if not isinstance(value, str | bytes | Mapping):
             return tuple(value)
