@@ -165,7 +165,8 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
             If the scale is not positive, a bound is NaN, or, if conditional, there is no mass
             between the bounds.
         TypeError
-            If `loc`, `scale` or a bound is no real number, or `func` cannot be called.
+            If `loc`, `scale`, a bound or a value of `func` is no real number, or `func` cannot be
+            called.
         ConvergenceError
             If the density of the law does not add up to its distribution function, or the function
             is so rough that the expectation is not found, or has none.
@@ -176,7 +177,12 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         high = np.inf if ub is None else (extended("ub", ub) - loc) / scale
 
         def at(x: Real) -> Real:
-            return np.array([function(loc + scale * point) for point in x], dtype=np.float64)
+            found = [function(loc + scale * point) for point in x]
+            try:
+                values = np.array([float(value) for value in found])
+            except (TypeError, ValueError):
+                raise TypeError(f"func must return one real number; got {found[0]!r}") from None
+            return values
 
         total, mass = expectation(self.law, at, low=low, high=high)
         atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)

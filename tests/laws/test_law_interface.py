@@ -307,8 +307,9 @@ def test_bounds_of_expectations_are_checked():
     for scale in (0.0, -1.0):
         with pytest.raises(ValueError, match="scale must be a positive finite number"):
             law.dist.expect(lambda x: x, scale=scale)
-    with pytest.raises(TypeError, match="func must be a callable or None; got 3"):
-        law.expect(3)
+    for func, message in ((3, "callable or None; got 3"), (lambda x: [x, x], "one real number")):
+        with pytest.raises(TypeError, match=message):
+            law.expect(func)
 
 
 def test_mixtures_of_many_laws_with_infinite_densities():
