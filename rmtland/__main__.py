@@ -36,8 +36,9 @@ def main() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """End the program: nothing has been opened yet."""
-    sys.stderr.write("rmtland: error: interrupted; no file was left half written\n")
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.write("rmtland: error: interrupted; no file was left half written\n")
+        sys.stderr.flush()
     os._exit(130)
 
 

@@ -86,7 +86,7 @@ def main() -> None:
     except Stopped as stop:
         _fail(str(stop), 130)
     except UserCodeError as error:
-        print(error.frames, end="", file=sys.stderr)
+        _tell(error.frames)
         _fail(str(error), 2)
     except (ValueError, TypeError, ArithmeticError, OSError, MemoryError, ImportError) as error:
         _fail(str(error) or type(error).__name__, 2)
@@ -123,5 +123,11 @@ def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
 
 def _fail(message: str, code: int) -> None:
     line = " ".join(message.split())
-    print(f"rmtland: error: {line}", file=sys.stderr)
+    _tell(f"rmtland: error: {line}\n")
     sys.exit(code)
+
+
+def _tell(text: str) -> None:
+    """Write on standard error; where it is closed `print` would write among the results."""
+    if sys.stderr is not None:
+        sys.stderr.write(text)

@@ -120,3 +120,13 @@ def test_json_on_a_standard_output_that_is_closed(monkeypatch, capsys):
         main()
     assert stop.value.code == 2
     assert "standard output is closed: name a file after --json" in capsys.readouterr().err
+
+
+def test_an_error_where_standard_error_is_closed(monkeypatch, capsys):
+    """Its line is not among the results, and the exit code tells."""
+    monkeypatch.setattr(sys, "argv", ["rmtland", "spectrum", "Unknown()"])
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().out == ""
