@@ -192,18 +192,7 @@ def halting_time(
             f"fraction must be at least {_LEAST * eps:.1g} at the precision of these products; got "
             f"{share:g}: what is left there cannot be told from rounding"
         )
-    vector = float_array("gradient", slope, ndim=1)
-    if vector.size != matrix.size:
-        raise ValueError(f"gradient must have {matrix.size} entries; got {vector.size}")
-    if not vector.any():
-        raise ValueError("the gradient is zero: nothing moves from here")
-    with np.errstate(over="ignore", under="ignore"):
-        squared = float(vector @ vector)
-    if not 1e-290 < squared < math.inf:
-        raise ValueError(
-            f"the squared gradient, {squared:g}, is out of the range of floating-point numbers: "
-            "give the loss another unit"
-        )
+    vector, squared = _moving(slope, matrix.size)
     mass = 2 * value if objective == "loss" else squared
     run = Lanczos(matrix, vector[None], reorthogonalize="full")
     ends: tuple[int | None, int | None] = (None, None)
@@ -336,6 +325,23 @@ def _descent_steps(
         middle = (low + high) // 2
         low, high = (low, middle) if left(middle) <= target else (middle, high)
     return high
+
+
+def _moving(gradient: ArrayLike, size: int) -> tuple[Real, float]:
+    """Return a gradient that moves `size` parameters, and its square, which must not overflow."""
+    vector = float_array("gradient", gradient, ndim=1)
+    if vector.size != size:
+        raise ValueError(f"gradient must have {size} entries; got {vector.size}")
+    if not vector.any():
+        raise ValueError("the gradient is zero: nothing moves from here")
+    with np.errstate(over="ignore", under="ignore"):
+        squared = float(vector @ vector)
+    if not 1e-290 < squared < math.inf:
+        raise ValueError(
+            f"the squared gradient, {squared:g}, is out of the range of floating-point numbers: "
+            "give the loss another unit"
+        )
+    return vector, squared
 
 
 def _start(

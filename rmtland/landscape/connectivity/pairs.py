@@ -18,7 +18,7 @@ Examples
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -210,28 +210,11 @@ def connect(
     def shown(name: str) -> Callable[[float], object] | None:
         return None if progress is None else partial(progress, name)
 
-    kinds = [("permuted", False)] if groups else []
-    kinds += [("permuted, signs", True)] if any(group.signs for group in groups) else []
     kinds_of_curve: dict[str, type[Curve]] = {"bezier": Bezier, "polygon": Polygon}
     try:
-        for name, signs in kinds:
-            alignments[name] = align(ends[0], ends[1], groups, signs=signs, rng=generator)
-            _refuse_another_function(surface, ends[1], alignments[name].theta)
-            found[name] = Polygon(np.array([ends[0], alignments[name].theta]))
-            if swaps:
-                lowered = f"{name}, lowered"
-                low = lower_barrier(
-                    surface,
-                    ends[0],
-                    alignments[name].theta,
-                    groups,
-                    signs=signs,
-                    trials=swaps,
-                    rng=0,
-                    progress=shown(lowered),
-                )
-                alignments[lowered], found[lowered] = low, Polygon(np.array([ends[0], low.theta]))
-                unless_cut_short(low)
+        for name, moved in _permuted(surface, ends, groups, swaps, generator, shown):
+            alignments[name], found[name] = moved, Polygon(np.array([ends[0], moved.theta]))
+            unless_cut_short(moved)
         for name, kind in kinds_of_curve.items():
             if name in curves:
                 found[name] = trained_curve(
@@ -257,6 +240,38 @@ def connect(
         for name, curve in found.items()
     }
     return Connection(profiles, found, alignments, relaxed, is_whole)
+
+
+def _permuted(
+    surface: LossSurface,
+    ends: Sequence[Real],
+    groups: Sequence[UnitGroup],
+    swaps: int,
+    generator: np.random.Generator,
+    shown: Callable[[str], Callable[[float], object] | None],
+) -> Iterator[tuple[str, Alignment]]:
+    """Make the second minimum permuted towards the first: without signs, with them, lowered."""
+    kinds = [("permuted", False)] if groups else []
+    kinds += [("permuted, signs", True)] if any(group.signs for group in groups) else []
+    for name, signs in kinds:
+        moved = align(ends[0], ends[1], groups, signs=signs, rng=generator)
+        _refuse_another_function(surface, ends[1], moved.theta)
+        yield name, moved
+        if swaps:
+            lowered = f"{name}, lowered"
+            yield (
+                lowered,
+                lower_barrier(
+                    surface,
+                    ends[0],
+                    moved.theta,
+                    groups,
+                    signs=signs,
+                    trials=swaps,
+                    rng=0,
+                    progress=shown(lowered),
+                ),
+            )
 
 
 def unless_cut_short(made: MadeT) -> MadeT:
