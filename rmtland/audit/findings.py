@@ -20,6 +20,7 @@ from rmtland.audit.levels import Family, Level
 from rmtland.audit.second_moments import ResidualCovariance
 from rmtland.audit.shares import Share
 from rmtland.audit.verdict import sentence, verdict
+from rmtland.comparison.estimated import interval_words
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Record
 
@@ -234,6 +235,5 @@ class HessianAudit:
 def _uncertainty(result: LevelResult) -> str:
     """Range of a distance, or its spread over Hessians drawn anew."""
     if result.is_estimated:
-        low, high = result.kolmogorov_range
-        return f"{low:.3f} to {high:.3f}"
+        return interval_words(*result.kolmogorov_range)
     return "" if result.error is None else f"{result.error:.3f}"

@@ -17,6 +17,7 @@ from enum import StrEnum
 from rmtland.arguments import nonnegative
 from rmtland.audit.levels import Family, Level
 from rmtland.comparison import Comparison
+from rmtland.comparison.estimated import interval_words
 from rmtland.deprecation import renamed_method
 from rmtland.laws import Law
 from rmtland.typing import Record
@@ -157,8 +158,7 @@ class LevelResult:
         """Return level and distance in a line."""
         error = "" if self.error is None else f" +- {self.error:.3f}"
         if self.is_estimated:
-            low, high = self.kolmogorov_range
-            error = f" ({low:.3f} to {high:.3f})"
+            error = f" ({interval_words(*self.kolmogorov_range)})"
         return f"LevelResult({self.number} {self.name}: Kolmogorov {self.kolmogorov:.3f}{error})"
 
     def as_dict(self) -> Record:

@@ -144,13 +144,17 @@ def _zeros(index: MassEstimate) -> list[str]:
 
 
 def _print(output: Output, target: str, part: str, result: Measurement) -> None:
+    from rmtland.comparison.estimated import interval_words
+
     index, (trace, error) = result.index, result.trace
-    low, high = index.interval
+    interval, certain = (
+        interval_words(100 * low, 100 * high, decimals=2)
+        for low, high in (index.interval, index.rigorous)
+    )
     lines = [
         f"{target}, {part}: {result.size} parameters, {result.products} products",
         f"negative eigenvalues: {100 * index.value:.2f} % ({100 * index.confidence:g} % interval "
-        f"{100 * low:.2f} to {100 * high:.2f} %, certain {100 * index.rigorous[0]:.2f} to "
-        f"{100 * index.rigorous[1]:.2f} %)",
+        f"{interval} %, certain {certain} %)",
         *_zeros(index),
         f"trace: {trace:.6g}" + (f" +- {error:.2g}" if error else ""),
     ]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rmtland.comparison.distances import Comparison, compare
-from rmtland.comparison.estimated import index_interval, index_words
+from rmtland.comparison.estimated import index_interval, index_words, interval_words
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.theories import Theory
 from rmtland.laws import Law
@@ -133,12 +133,11 @@ class Overlay:
         Returns
         -------
         str
-            In three decimals.
+            In three decimals, or as many as tell the ends of an interval apart.
         """
         if self.index_range is None:
             return index_words(self.spectrum)
-        least, most = self.index_range
-        return f"{least:.3f}" if least == most else f"{least:.3f} to {most:.3f}"
+        return interval_words(*self.index_range)
 
     def _outside(self, found: Comparison) -> str:
         if self.spectrum.is_complete:

@@ -62,7 +62,7 @@ def test_an_operator(rmtland):
     )
     assert (result.code, result.err) == (0, "")
     assert "own:operator, total: 40 parameters" in result.out
-    assert "negative eigenvalues: 0.00 %" in result.out
+    assert "negative eigenvalues: 0.00 % (95 % interval 0.00 %, certain 0.00 %)" in result.out
     assert "marchenko-pastur, fitted" in result.out
     files = ["numbers.json", "o/measure-spectrum.npz", "o/measure.json", "o/measure.png", "own.py"]
     assert [name for name in result.written if "pycache" not in name] == files

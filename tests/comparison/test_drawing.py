@@ -261,6 +261,9 @@ def test_the_index_of_a_figure_is_that_of_its_table():
         (None, laid.rows()[0][3]),
         ((0.2, 0.2), "0.200"),
         ((0.2, 0.25), "0.200 to 0.250"),
+        ((0.2, 0.2003), "0.2000 to 0.2003"),
+        ((0.0, 2e-6), "0.000000 to 0.000002"),
+        ((0.2, np.nextafter(0.2, 1.0)), "0.200"),
     ):
         axes = Figure().subplots(1, 2)
         one = dataclasses.replace(laid, index_range=known)
