@@ -40,9 +40,8 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +49,11 @@ import numpy as np
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
 from rmtland.free.subordination.far_expansion import FarExpansion
 from rmtland.free.subordination.logarithms import exp_of, folded, log_beside_cut, on_cut
+from rmtland.free.subordination.positive_factor import (
+    FactorTerms,
+    jet_on_either_side,
+    potential_on_side,
+)
 from rmtland.free.subordination.signed_product_gaps import signed_product_curve
 from rmtland.free.subordination.state import Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, multiplicative
@@ -72,11 +76,9 @@ class _Linear(NamedTuple):
     slope: Complex
     bend: Complex
     rise: Complex
-    defects: list[Complex]
-    rates: list[Complex]
+    factors: list[FactorTerms]  # of the positive operands
     drive: Complex
     known: Complex
-    remote: list[tuple[Logical, Complex] | None]  # where an operand is close to infinity, and log a
     inner: list[SubordinationState | None]
 
 
@@ -133,11 +135,7 @@ class SignedProductEquation(SubordinationEquation):
         self, i: int, a: Complex, inner: SubordinationState | None
     ) -> tuple[Complex, Complex, SubordinationState | None]:
         """G and G' of a positive operand in either half-plane."""
-        below = a.imag < 0
-        if not below.any():
-            return self.operand_jet(i, a, inner)
-        g, dg, state = self.operand_jet(i, np.where(below, a.conj(), a), inner)
-        return np.where(below, g.conj(), g), np.where(below, dg.conj(), dg), state
+        return jet_on_either_side(partial(self.operand_jet, i), a, inner)
 
     def _linear(self, z: Complex, state: SubordinationState) -> _Linear:
         w = exp_of(state.common)
@@ -151,30 +149,14 @@ class SignedProductEquation(SubordinationEquation):
         bend = np.zeros_like(z)
         total = np.ones_like(z)
         known = np.zeros_like(z)
-        defects, rates = [], []
-        remote: list[tuple[Logical, Complex] | None] = []
+        factors = []
         for i, expansion in enumerate(self.remote, 1):
             a = exp_of(state.omegas[i])
-            near = expansion.near(m, a)
             ga, dga, inner = self._positive_jet(i, a, state.inner[i])
             nested.append(inner)
-            ua = a * ga
-            ma = ua - 1
-            rate = a * (ga + a * dga) / (ma * ua)
-            defect = np.log(ma * u / (m * ua))
-            defects.append(defect)
-            rates.append(rate)
-            share = (1 + rate) / rate
-            factor, turned, bent = a - 1 / ga, share * defect, share / (m * u)
-            if near.any():
-                far, turn = expansion.at(np.where(near, m, 0))
-                remote.append((near, np.log(far * u / np.where(m == 0, 1e-300, m))))
-                factor = np.where(near, far, factor)
-                turned = np.where(near, 0, turned)
-                bent = np.where(near, turn / far, bent)
-            else:
-                remote.append(None)
-            total, known, bend = total * factor, known + turned, bend + bent
+            terms = FactorTerms.of(expansion, u, m, a, (ga, dga))
+            factors.append(terms)
+            total, known, bend = total * terms.factor, known + terms.known, bend + terms.bend
         for law in self.wisharts:
             share = (1 - law.aspect_ratio) + law.aspect_ratio * u
             total = total * law.scale * share
@@ -185,9 +167,7 @@ class SignedProductEquation(SubordinationEquation):
         if self.wisharts:
             small = np.abs(total) < 1e-3 * math.prod(self._means)
             rest = np.where(small & (np.abs(ratio) < 1e3), ratio - 1, rest)
-        return _Linear(
-            rest, 1 + bend * rise, bend, rise, defects, rates, drive, known, remote, nested
-        )
+        return _Linear(rest, 1 + bend * rise, bend, rise, factors, drive, known, nested)
 
     def newton_step(self, z: Complex, state: SubordinationState) -> Step:
         """One step for log w and the log a_j, with arguments between 0 and 2 pi."""
@@ -198,35 +178,28 @@ class SignedProductEquation(SubordinationEquation):
         own = noise / np.abs(at.slope)
         lost = on_cut(state.common) & (own > 1e-12) & (np.abs(change) <= own)
         change = np.where(lost, 0, change)
-        moves = [
-            (at.drive * change - defect) / rate
-            for defect, rate in zip(at.defects, at.rates, strict=True)
-        ]
+        moves = [(at.drive * change - each.defect) / each.rate for each in at.factors]
         if moves:
             # An operand with an atom at zero, close to it, is driven by the first equation.
-            rates = np.array(at.rates)
-            least = np.argmin(np.abs(rates), axis=0)
-            for i, (move, rate) in enumerate(zip(moves, at.rates, strict=True)):
+            rates = [each.rate for each in at.factors]
+            least = np.argmin(np.abs(np.array(rates)), axis=0)
+            for i, (move, rate) in enumerate(zip(moves, rates, strict=True)):
                 others = at.rest - change
-                for j, (shift, other) in enumerate(zip(moves, at.rates, strict=True)):
+                for j, (shift, other) in enumerate(zip(moves, rates, strict=True)):
                     if j != i:
                         others = others - (1 + other) * shift
                 pivot = (least == i) & (np.abs(rate) < 0.5)
                 moves[i] = np.where(pivot, others / (1 + rate), move)
         # Close to infinity the point is known outright; it follows at the next step.
-        for i, remote in enumerate(at.remote):
-            if remote is not None:
-                near, place = remote
-                target = place.real + 1j * np.mod(place.imag, 2 * np.pi)
-                moves[i] = np.where(near, target - state.omegas[i + 1], moves[i])
+        moves = [
+            each.moved(here, move)
+            for each, here, move in zip(at.factors, state.omegas[1:], moves, strict=True)
+        ]
         cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
         angles = [(state.common.imag, change.imag, np.pi)]
-        for here, move, remote in zip(state.omegas[1:], moves, at.remote, strict=True):
-            bound, turn = 2.0 / np.maximum(np.abs(move), 1e-300), move.imag
-            if remote is not None:
-                bound, turn = np.where(remote[0], np.inf, bound), np.where(remote[0], 0.0, turn)
-            cut = np.minimum(cut, bound)
-            angles.append((here.imag, turn, 2 * np.pi))
+        for each, here, move in zip(at.factors, state.omegas[1:], moves, strict=True):
+            cut = np.minimum(cut, each.free(2.0 / np.maximum(np.abs(move), 1e-300), np.inf))
+            angles.append((here.imag, each.free(move.imag, 0.0), 2 * np.pi))
         for angle, turn, most in angles:
             room = np.where(turn < 0, angle, most - angle)
             inside = (angle > 0) & (angle < most - _ON_CUT)
@@ -243,22 +216,18 @@ class SignedProductEquation(SubordinationEquation):
             ),
             tuple(at.inner),
         )
-        for here, there, remote, move in zip(
-            new.omegas[1:], state.omegas[1:], at.remote, moves, strict=True
+        for here, there, each, move in zip(
+            new.omegas[1:], state.omegas[1:], at.factors, moves, strict=True
         ):
-            if remote is not None:
-                here[remote[0]] = there[remote[0]] + move[remote[0]]
+            if each.far is not None:
+                here[each.far.near] = (there + move)[each.far.near]
         excess = np.maximum(np.abs(change) - own, 0.0)
         size = excess / (np.abs(np.sin(new.common.imag)) + 1e-6)
         size = np.where(np.isnan(change), np.nan, size)
-        for place, move, rate, remote in zip(
-            new.omegas[1:], moves, at.rates, at.remote, strict=True
-        ):
-            own = noise * np.abs(at.drive / at.slope / rate) + 1e-15 / np.abs(rate)
-            share = np.minimum(1, np.abs(1 + rate))
-            excess = np.maximum(np.abs(move) * share - own, 0.0)
-            if remote is not None:
-                excess = np.where(remote[0], 0.0, excess)
+        for place, move, each in zip(new.omegas[1:], moves, at.factors, strict=True):
+            own = noise * np.abs(at.drive / at.slope / each.rate) + 1e-15 / np.abs(each.rate)
+            share = np.minimum(1, np.abs(1 + each.rate))
+            excess = each.free(np.maximum(np.abs(move) * share - own, 0.0), 0.0)
             angle = np.abs(np.sin(place.imag)) + 1e-6
             size = np.maximum(size, np.where(np.isnan(move), np.nan, excess / angle))
         height = np.minimum(new.common.imag, np.pi - new.common.imag)
@@ -310,10 +279,10 @@ class SignedProductEquation(SubordinationEquation):
         if not operands:
             return np.asarray(np.abs(z) * spread)
         spread = spread + np.abs(at.bend * w) * error_of(self.operands[0], w)
-        for i, rate in enumerate(at.rates, 1):
+        for i, each in enumerate(at.factors, 1):
             a = exp_of(state.omegas[i])
             g = self._positive_jet(i, a, state.inner[i])[0]
-            share = np.abs((1 + rate) / rate / (g * (a * g - 1)))
+            share = np.abs((1 + each.rate) / each.rate / (g * (a * g - 1)))
             spread = spread + share * error_of(self.operands[i], np.where(a.imag < 0, a.conj(), a))
         return np.asarray(np.abs(z) * spread)
 
@@ -384,7 +353,7 @@ class SignedProductEquation(SubordinationEquation):
         for law, place in zip(self.operands[1:], state.omegas[1:], strict=True):
             a = exp_of(place)
             total = total * (a * (m / u))
-            value = value + _on_side(law._log_potential, a, above)
+            value = value + potential_on_side(law._log_potential, a, above)
         shares = [(1 - law.aspect_ratio) + law.aspect_ratio * u for law in self.wisharts]
         if len(shares) == 1:
             # Beside zero u is rounded there: the equation gives what is left of it.
@@ -392,7 +361,7 @@ class SignedProductEquation(SubordinationEquation):
             shares[0] = np.where(np.abs(shares[0]) < 1e-2, exact, shares[0])
         for law, share in zip(self.wisharts, shares, strict=True):
             total = total * (law.scale * share)
-            value = value + _on_side(law.levy.log_potential, law.scale * share / m, above)
+            value = value + potential_on_side(law.levy.log_potential, law.scale * share / m, above)
         # What is left of the equation, to first order: then errors of the state are of second.
         rest = np.log(z / (w * total))
         return np.asarray(value + np.where(np.abs(rest) < 1e-3, u * rest, 0))
@@ -423,11 +392,3 @@ class SignedProductEquation(SubordinationEquation):
         omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
         places = tuple(np.log(omega) for omega in omegas)
         return SubordinationState(places[0].copy(), places, self.inner_states(folded(places)))
-
-
-def _on_side(
-    log_potential: Callable[[Complex], Complex], point: Complex, below: Logical
-) -> Complex:
-    """L of a positive operand in either half-plane, below the axis where it says so."""
-    value = log_potential(point.real + 1j * np.abs(point.imag))
-    return np.where(below, value.conj(), value)
