@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from rmtland import WishartPlusWigner
-from rmtland.free import FreeSignedProduct, free_compression, free_power, free_product, free_sum
+from rmtland.free import (
+    FreeSignedProduct,
+    free_compression,
+    free_deconvolution,
+    free_power,
+    free_product,
+    free_sum,
+)
 from rmtland.laws import Discrete, EmpiricalLaw, MarchenkoPastur, Semicircle, Uniform, Wachter
 from rmtland.spectrum import Spectrum
 
@@ -88,6 +95,17 @@ def test_measured_spectra_arrays_and_models_are_operands():
         lambda operand: free_compression(operand, 0.5),
     ):
         assert verb(Spectrum(values)) == verb(EmpiricalLaw(values))
+
+
+def test_operands_of_a_deconvolution_are_those_of_the_sum():
+    values = np.repeat([-1.0, 0.0, 2.0], 4)
+    known = free_deconvolution(EmpiricalLaw(values), Discrete((1.0,), (1.0,))).law
+    for total in (Spectrum(values), values, values.tolist(), EmpiricalLaw(values)):
+        assert free_deconvolution(total, [1.0]).law == known
+    model = WishartPlusWigner(0.5, 0.3)
+    left = free_deconvolution(free_sum(model, Semicircle(0.1)), model).law
+    assert isinstance(left, Semicircle)
+    assert left.variance == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

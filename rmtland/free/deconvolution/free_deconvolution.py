@@ -51,7 +51,7 @@ from rmtland.free.recovered import Deconvolution
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
-from rmtland.free.sums import free_power, free_sum
+from rmtland.free.sums import Operand, as_law, free_power, free_sum
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
 from rmtland.laws.law import Law
@@ -68,8 +68,8 @@ METHODS = ("automatic", "exact", "moments", "measured")
 
 @renamed_argument("route", "method")
 def free_deconvolution(
-    total: Law,
-    noise: Law,
+    total: Operand,
+    noise: Operand,
     *,
     kind: str = "additive",
     method: str = "automatic",
@@ -83,9 +83,10 @@ def free_deconvolution(
 
     Parameters
     ----------
-    total : Law
-        Law of the sum or product, or an `EmpiricalLaw` of its measured eigenvalues.
-    noise : Law
+    total : Law, Spectrum, SpectralModel or array_like of float
+        Law of the sum or product; a measured spectrum (or eigenvalues in an array) stands for its
+        `EmpiricalLaw`, a model for the limiting law that it has.
+    noise : Law, Spectrum, SpectralModel or array_like of float
         Law of the other operand.
     kind : str
         "additive" for X + noise, "multiplicative" for X^(1/2) noise X^(1/2) with positive laws.
@@ -110,7 +111,7 @@ def free_deconvolution(
         If there is no such law; the message names the condition that fails. An argument out of
         range, or a law with mass on the negative axis in a product.
     TypeError
-        If an operand is not a law.
+        If an operand is not a law, and has none.
 
     See Also
     --------
@@ -132,9 +133,8 @@ def free_deconvolution(
     size = count("order", order, min_value=2)
     if size > 64:
         raise ValueError(f"order must be at most 64, which 1024 bits are enough for; got {size}")
-    for name, law in (("total", total), ("noise", noise)):
-        if not isinstance(law, Law):
-            raise TypeError(f"free_deconvolution takes laws; got {name} = {law!r}")
+    total = as_law("the total of free_deconvolution", total)
+    noise = as_law("the noise of free_deconvolution", noise)
     if samples is not None:
         samples = count("samples", samples, min_value=2)
     product = kind == "multiplicative"

@@ -502,8 +502,8 @@ def test_a_deconvolution_speaks_as_a_law_for_one_more_version():
 @pytest.mark.parametrize(
     ("args", "options", "kind", "message"),
     [
-        ((1.0, SIGN), {}, TypeError, "takes laws; got total = 1.0"),
-        ((SIGN, math.nan), {}, TypeError, "takes laws; got noise = nan"),
+        ((1.0, SIGN), {}, TypeError, "total of free_deconvolution takes laws.* got float"),
+        ((SIGN, math.nan), {}, TypeError, "noise of free_deconvolution takes laws.* got float"),
         ((SIGN, SIGN), {"kind": "classical"}, ValueError, "unknown kind 'classical'"),
         ((SIGN, SIGN), {"method": "fast"}, ValueError, "unknown method"),
         ((SIGN, SIGN), {"order": 1}, ValueError, "order must be an integer of at least 2"),
