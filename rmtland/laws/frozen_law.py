@@ -26,7 +26,7 @@ import numpy as np
 from scipy import stats
 
 from rmtland.arguments import callable_or_none, extended, finite, positive
-from rmtland.laws.node_sums import expectation
+from rmtland.laws.expectations import expectation
 from rmtland.laws.quantiles import in_order
 from rmtland.typing import Atoms, Real, Record, Support, Values
 

@@ -23,7 +23,7 @@ from rmtland.laws import (
     Uniform,
     Wachter,
     affine,
-    node_sums,
+    expectations,
     pushforward,
     truncated,
 )
@@ -265,7 +265,7 @@ def test_entropies_that_are_not_found_are_refused():
 
 
 def test_the_expectation_of_a_function_with_noise_ends(monkeypatch):
-    monkeypatch.setattr(node_sums, "_VALUES", 10**4)
+    monkeypatch.setattr(expectations, "_VALUES", 10**4)
     noise, calls = np.random.default_rng(1), []
 
     def noisy(x):
