@@ -144,7 +144,9 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         Parameters
         ----------
         func : callable, optional
-            Function of an array of places; the identity by default.
+            Function of one place; the identity by default. Where it is infinite, NaN or raises
+            a ValueError or ArithmeticError at a place that is no atom, as at a pole, the next
+            number is asked instead.
         args : tuple
             Empty: the law has its parameters.
         loc, scale : float
@@ -173,20 +175,21 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         """
         function = callable_or_none("func", func) or (lambda x: x)
         loc, scale = finite("loc", loc), positive("scale", scale)
-        low = -np.inf if lb is None else (extended("lb", lb) - loc) / scale
-        high = np.inf if ub is None else (extended("ub", ub) - loc) / scale
+        left = -np.inf if lb is None else extended("lb", lb)
+        right = np.inf if ub is None else extended("ub", ub)
 
         def at(x: Real) -> Real:
-            found = [function(loc + scale * point) for point in x]
-            try:
-                values = np.array([float(value) for value in found])
-            except (TypeError, ValueError):
-                raise TypeError(f"func must return one real number; got {found[0]!r}") from None
-            return values
+            return _values(function, loc + scale * x)
 
-        total, mass = expectation(self.law, at, low=low, high=high)
+        def beside_poles(x: Real) -> Real:
+            return _values_beside_poles(function, loc + scale * x)
+
+        low, high = (left - loc) / scale, (right - loc) / scale
+        total, mass = expectation(self.law, beside_poles, low=low, high=high)
         atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)
-        atoms = atoms[(atoms[:, 0] >= low) & (atoms[:, 0] <= high)]
+        # In the places of loc + scale X: what leads back to X is rounded.
+        places = loc + scale * atoms[:, 0]
+        atoms = atoms[(places >= left) & (places <= right)]
         total += float(at(atoms[:, 0]) @ atoms[:, 1])
         if not conditional:
             return total
@@ -194,6 +197,42 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         if not mass > 0:
             raise ValueError(f"{self.law!r} has no mass between {lb} and {ub}")
         return total / mass
+
+
+def _value(function: Callable[[Real], Values], place: Real) -> float:
+    """Value of a user's function at a place, if it is a real number."""
+    found = function(place)
+    try:
+        if np.iscomplexobj(found):
+            raise TypeError
+        return float(found)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"func must return one real number; got {found!r} at {float(place)!r}"
+        ) from None
+
+
+def _values(function: Callable[[Real], Values], places: Real) -> Real:
+    """Values of a user's function at places, one by one."""
+    return np.array([_value(function, place) for place in places])
+
+
+def _values_beside_poles(function: Callable[[Real], Values], places: Real) -> Real:
+    """Values at places of a density, which has no mass on a number: at a pole, of one next to it.
+
+    Where the function is infinite, NaN or raises there as well, it does as it does at the place.
+    """
+    values = np.full(places.shape, np.nan)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        for points in (places, np.nextafter(places, np.inf), np.nextafter(places, -np.inf)):
+            for i in np.flatnonzero(~np.isfinite(values)):
+                try:
+                    values[i] = _value(function, points[i])
+                except (ValueError, ArithmeticError):
+                    continue
+    lost = ~np.isfinite(values)
+    values[lost] = _values(function, places[lost])
+    return values
 
 
 def frozen(law: Frozen) -> rv_frozen:

@@ -279,11 +279,47 @@ def test_the_expectation_of_a_function_with_noise_ends(monkeypatch):
 
 def test_expectations_of_functions_that_are_infinite_on_a_number():
     for place, law in ((0.3, Uniform(-1.0, 1.0)), (0.0, Uniform(-1.0, 1.0))):
-        with np.errstate(divide="ignore"):
-            root = law.frozen().expect(lambda x, place=place: abs(x - place) ** -0.5)
+        root = law.frozen().expect(lambda x, place=place: abs(x - place) ** -0.5)
         exact = math.sqrt(1 - place) + math.sqrt(1 + place)
         assert root == pytest.approx(exact, rel=2e-8)
     assert math.isinf(Uniform(0.0, 1.0).frozen().expect(lambda x: math.inf if x > 0.7 else 1.0))
+
+
+@pytest.mark.parametrize("log", [math.log, np.log])
+@pytest.mark.parametrize(("loc", "pole"), [(0.0, 0.3), (5.0, 5.3), (1e3, 1000.5)])
+def test_expectations_of_functions_with_a_pole_on_a_node(log, loc, pole):
+    """At the pole math.log raises, and far from 0 the next node may be the same number."""
+    at = []
+
+    def potential(x):
+        at.append(float(x))
+        return log(abs(x - pole))
+
+    value = Uniform(-1.0, 1.0).frozen().dist.expect(potential, loc=loc)
+    assert pole in at
+    above, below = 1 - (pole - loc), 1 + (pole - loc)
+    exact = (above * math.log(above) + below * math.log(below)) / 2 - 1
+    assert value == pytest.approx(exact, abs=1e-10)
+
+
+def test_errors_of_a_function_are_its_own_where_the_law_has_mass():
+    with pytest.raises(ValueError, match="math domain error"):
+        MarchenkoPastur(2.0).frozen().expect(math.log)  # half of the mass is at 0
+    with pytest.raises(ValueError, match="math domain error"):
+        Uniform(-1.0, 1.0).frozen().expect(math.log)
+    with pytest.raises(ZeroDivisionError):
+        Uniform(-1.0, 1.0).frozen().expect(lambda x: 1 / (0 * int(x)))
+    with pytest.raises(TypeError, match=r"got None at 0\.[5-9]"):
+        Uniform(-1.0, 1.0).frozen().expect(lambda x: None if x > 0.5 else 1.0)
+    with pytest.raises(TypeError, match=r"one real number; got np\.complex128"):
+        Uniform(-1.0, 1.0).frozen().expect(lambda x: x + 1j)
+
+
+@pytest.mark.parametrize(("loc", "scale"), [(0.2, 1.0), (0.0, 3.0), (-7.1, 0.3)])
+def test_bounds_on_an_atom_hold_it_wherever_it_is_moved(loc, scale):
+    law, place = Discrete([0.1, 0.4], [0.25, 0.75]).frozen().dist, loc + scale * 0.1
+    found = law.expect(lambda x: 1.0, loc=loc, scale=scale, lb=place, ub=place)
+    assert found == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("low", [3.0, 9.0, 20.0])
