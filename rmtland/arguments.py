@@ -42,6 +42,7 @@ __all__ = [
     "float_array",
     "function",
     "instance",
+    "length",
     "nonnegative",
     "points",
     "positive",
@@ -150,6 +151,25 @@ def count(name: str, value: Any, *, min_value: int = 1) -> int:
         raise ValueError(f"{name} must be an integer of at least {min_value}; got {_shown(number)}")
     if number > sys.float_info.max:
         raise ValueError(f"{name} must be an integer that floats hold; got {_shown(number)}")
+    return number
+
+
+def length(name: str, value: Any, *, min_value: int = 1) -> int:
+    """Return `value` as an int if it counts entries that are made at once: no array has more.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not an integer (an integral float is one).
+    ValueError
+        If it is below `min_value`, or more than `sys.maxsize`.
+    """
+    number = count(name, value, min_value=min_value)
+    if number > sys.maxsize:
+        raise ValueError(
+            f"{name} must be an integer of at most {sys.maxsize}, the most entries of an array; "
+            f"got {number}"
+        )
     return number
 
 

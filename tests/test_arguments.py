@@ -26,7 +26,13 @@ from rmtland import (
 from rmtland.adapters.weight_files import read_weights
 from rmtland.audit import audit_operators, audit_spectra, diagnose, expected_cost, memory_needed
 from rmtland.ensembles import DeformedWigner, HaarProduct, HaarSum, SpikedEnsemble, WishartEnsemble
-from rmtland.estimate import SummedOperator, distribution_band, smooth_density
+from rmtland.estimate import (
+    SummedOperator,
+    distribution_band,
+    log_determinant,
+    smooth_density,
+    spectral_density,
+)
 from rmtland.free import MatrixDyson, kronecker_covariance
 from rmtland.landscape.sharpness import generic_ranks
 from rmtland.models import DeepGaussNewton, DysonHessian, LinearJacobian, TabulatedLaw
@@ -100,6 +106,19 @@ def test_signs():
 def test_numbers_too_large_for_a_float():
     with pytest.raises((TypeError, ValueError), match="x must be"):
         arguments.positive("x", 10**400)
+
+
+@pytest.mark.parametrize("value", [sys.maxsize, np.uint64(sys.maxsize), 2.0**62, np.float32(3)])
+def test_an_array_has_at_most_the_largest_index_of_entries(value):
+    assert arguments.length("probes", value) == int(value)
+    with pytest.raises(ValueError, match="probes must be an integer of at least 0"):
+        arguments.length("probes", -value if isinstance(value, int | float) else -1, min_value=0)
+
+
+@pytest.mark.parametrize("value", [sys.maxsize + 1, np.uint64(2**63), 1e19, 10**300])
+def test_more_entries_than_an_array_has_are_refused(value):
+    with pytest.raises(ValueError, match=f"probes must be .* at most {sys.maxsize}"):
+        arguments.length("probes", value)
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**5000)], ids=["long", "longer"])
@@ -228,6 +247,14 @@ REFUSED = [
     (lambda: halting(method=3), TypeError, r"method must be one such as GradientDescent\(0.1\)"),
     (lambda: halting(progress=3), TypeError, "progress must be a callable or None; got 3"),
     (lambda: halting(max_steps=10**400), ValueError, "max_steps must be an integer that floats"),
+    (
+        lambda: spectral_density(np.eye(3), probes=10**19),
+        ValueError,
+        "probes must be an integer of",
+    ),
+    (lambda: log_determinant(np.eye(3), probes=10**19), ValueError, "probes must be an integer"),
+    (lambda: Semicircle().moment(10**19), ValueError, "k must be an integer of at most"),
+    (lambda: Semicircle().free_cumulants(10**19), ValueError, "k must be an integer of at most"),
     (lambda: design_margin(3, 9), TypeError, "law must be a law, or a model that has one; got int"),
     (lambda: StartMeasure("x", "x"), TypeError, "nodes must be real numbers"),
     (lambda: KroneckerPreconditioner(3), TypeError, "factors must be a list or a tuple"),

@@ -31,7 +31,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from rmtland.arguments import choice, count
+from rmtland.arguments import choice, count, length
 from rmtland.estimate.checkpoint import Checkpoint, GroupCheckpoint
 from rmtland.estimate.device_lanczos import DeviceLanczos
 from rmtland.estimate.krylov_basis import (
@@ -226,7 +226,8 @@ class ProbeRuns:
         steps : int
             Of each.
         """
-        probes, steps = count("probes", probes), min(count("steps", steps), self.operator.dimension)
+        probes = length("probes", probes)
+        steps = min(count("steps", steps), self.operator.dimension)
         seeds = self._root.spawn(probes)
         if self.executor is not None:
             self.together = 1

@@ -48,7 +48,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import count, dense_array, entries, finite, nonnegative, positive
+from rmtland.arguments import dense_array, entries, finite, length, nonnegative, positive
 from rmtland.laws.law import Complex, Law, Real
 from rmtland.laws.root_accuracy import accuracy_of_root
 from rmtland.typing import NumpyArray, Values
@@ -168,7 +168,7 @@ class LevyTriplet:
         TypeError
             If k is no integer.
         """
-        k = count("k", k, min_value=0)
+        k = length("k", k, min_value=0)
         cumulants = [Fraction(self.drift), Fraction(self.variance)] + [Fraction(0)] * k
         for rate, jump in zip(self.rates, self.jumps, strict=True):
             term = Fraction(rate)

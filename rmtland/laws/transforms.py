@@ -23,7 +23,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import count
+from rmtland.arguments import length
 from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.pointwise import half_planes, upper_half_plane
 from rmtland.laws.routes import LawRoutes
@@ -248,7 +248,7 @@ class LawTransforms(LawRoutes):
         .. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
                University Press, 2006, theorem 16.15 and corollary 16.16.
         """
-        return float(self._exact_moments(count("k", k, min_value=0))[-1])
+        return float(self._exact_moments(length("k", k, min_value=0))[-1])
 
     def free_cumulants(self, k: int) -> Real:
         """First free cumulants: the mean, the variance and those of higher order.
@@ -270,4 +270,4 @@ class LawTransforms(LawRoutes):
         TypeError
             If `k` is no integer.
         """
-        return np.array([float(value) for value in self._exact_cumulants(count("k", k))])
+        return np.array([float(value) for value in self._exact_cumulants(length("k", k))])

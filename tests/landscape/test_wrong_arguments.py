@@ -297,3 +297,22 @@ def test_units_are_turned_over_only_where_that_changes_nothing():
     turned = GROUPS[0].moved(list(A), (2, 0, 1), (1, -1, 1))
     assert SURFACE.loss(turned) == pytest.approx(SURFACE.loss(A), rel=1e-14)
     assert not np.array_equal(turned, A)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("starts", lambda n: find_critical_points(NET, X, Y, starts=n)),
+        ("starts", lambda n: find_critical_points(SURFACE, starts=n)),
+        ("starts", lambda n: unit_slopes(X, [[1.0, 2.0]], starts=n)),
+        ("points", lambda n: profile(SURFACE, LINE, points=n)),
+        ("points", lambda n: line_slice(SURFACE, A, B, points=n)),
+        ("index_points", lambda n: profile(SURFACE, LINE, index_points=n)),
+        ("bends", lambda n: Bezier.between(A, B, n)),
+        ("images", lambda n: connect(SURFACE, A, B, images=n)),
+        ("seeds", lambda n: width_scaling(NET, X, Y, (4, 8), seeds=n)),
+    ],
+)
+def test_more_than_an_array_holds_is_refused_by_name(name, call):
+    with pytest.raises(ValueError, match=f"^{name} must be an integer of at most"):
+        call(10**19)

@@ -28,7 +28,7 @@ from typing import Self
 import numpy as np
 from scipy.special import comb
 
-from rmtland.arguments import count, float_array, instance, points
+from rmtland.arguments import float_array, instance, length, points
 from rmtland.landscape.surface import LossSurface
 from rmtland.landscape.surface.surface import loss_surface
 from rmtland.typing import ArrayLike, Real, override
@@ -87,7 +87,7 @@ class Curve(ABC):
         ends = [float_array(name, v, ndim=1) for name, v in (("start", start), ("end", end))]
         if ends[0].shape != ends[1].shape:
             raise ValueError(f"the ends have {len(ends[0])} and {len(ends[1])} entries")
-        t = np.linspace(0.0, 1.0, count("bends", bends, min_value=0) + 2)[:, None]
+        t = np.linspace(0.0, 1.0, length("bends", bends, min_value=0) + 2)[:, None]
         nodes = (1.0 - t) * ends[0] + t * ends[1]
         nodes[-1] = ends[1]
         return cls(nodes)
@@ -154,7 +154,7 @@ class Curve(ABC):
         TypeError
             If it is no integer.
         """
-        weights = self.weights(np.linspace(0.0, 1.0, count("points", points, min_value=2)))
+        weights = self.weights(np.linspace(0.0, 1.0, length("points", points, min_value=2)))
         steps = np.diff(weights, axis=0)
         nodes = self.nodes - self.nodes[0]  # steps have the sum 0: digits are kept far from zero
         unit = float(np.abs(nodes).max()) or 1.0

@@ -37,7 +37,7 @@ from itertools import combinations, product
 import numpy as np
 from scipy.linalg import norm
 
-from rmtland.arguments import callable_or_none, count, truth
+from rmtland.arguments import callable_or_none, count, length, truth
 from rmtland.landscape.connectivity.alignment import Alignment
 from rmtland.landscape.connectivity.curves import Polygon
 from rmtland.landscape.connectivity.profiles import profile
@@ -107,7 +107,7 @@ def lower_barrier(
     here = parameter_vector(surface, "second", second)
     groups, signs = groups_of_units(groups, fixed.size), truth("signs", signs)
     callable_or_none("progress", progress)
-    left, number = count("trials", trials, min_value=0), count("points", points)
+    left, number = count("trials", trials, min_value=0), length("points", points)
     allowed = left
     generator = random_generator(rng)
     inside = np.linspace(0.0, 1.0, number + 2)[1:-1, None]

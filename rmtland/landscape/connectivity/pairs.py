@@ -25,7 +25,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, count, entries, instance, positive
+from rmtland.arguments import callable_or_none, count, entries, instance, length, positive
 from rmtland.landscape.connectivity.alignment import Alignment, align
 from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
 from rmtland.landscape.connectivity.lowered_barrier import lower_barrier
@@ -195,8 +195,8 @@ def connect(
     if (ends[0] == ends[1]).all():
         raise ValueError("the two minima are the same point: there is no path between them")
     generator = random_generator(rng)
-    count("images", images, min_value=2)
-    count("bends", bends, min_value=0)
+    length("images", images, min_value=2)
+    length("bends", bends, min_value=0)
     count("string_steps", string_steps, min_value=0)
     count("curve_steps", curve_steps)
     positive("step_size", step_size)

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import length
 from rmtland.estimate import negative_fraction
 from rmtland.landscape.connectivity.curves import Curve, curve_on
 from rmtland.landscape.surface import LossSurface
@@ -129,9 +129,9 @@ def profile(
     TypeError
         If the surface or the curve is none, or `points` or `index_points` is no integer.
     """
-    number = count("points", points, min_value=2)
+    number = length("points", points, min_value=2)
     curve_on(surface, "curve", curve)
-    wanted = count("index_points", index_points, min_value=0)
+    wanted = length("index_points", index_points, min_value=0)
     t = np.linspace(0.0, 1.0, number)
     if len(curve.nodes) <= 4 * number:
         t = np.union1d(t, np.linspace(0.0, 1.0, len(curve.nodes)))

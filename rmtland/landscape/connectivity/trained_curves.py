@@ -35,7 +35,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, count, nonnegative, positive
+from rmtland.arguments import callable_or_none, count, length, nonnegative, positive
 from rmtland.landscape.connectivity.curves import Curve, curve_on
 from rmtland.landscape.surface import LossSurface
 from rmtland.streams import random_generator
@@ -100,7 +100,7 @@ def trained_curve(
     callable_or_none("progress", progress)
     if len(start.nodes) < 3:
         raise ValueError("there is nothing to train: the curve has no inner control point")
-    number, many = count("steps", steps), count("strata", strata)
+    number, many = count("steps", steps), length("strata", strata)
     first = positive("step_size", step_size)
     generator = random_generator(rng)
     curve = type(start)(start.nodes)

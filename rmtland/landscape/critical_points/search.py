@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rmtland.arguments import count, truth
+from rmtland.arguments import length, truth
 from rmtland.landscape.critical_points.critical_point import CriticalPoint, CriticalPoints
 from rmtland.landscape.critical_points.finders import CappedNewton, Finder, checked_finder
 from rmtland.landscape.critical_points.flatness import Flatness
@@ -157,7 +157,7 @@ def find_critical_points(
     task = _Search(point, finder, None, prove, spectrum)
     root = _root(rng)
     if np.ndim(starts) == 0:
-        many = count("starts", starts, min_value=0)
+        many = length("starts", starts, min_value=0)
         grid = Grid({"start": range(many)}, root=root)
     else:
         given = checked_starts(starts, net.parameter_count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.arguments import count, dense_array
+from rmtland.arguments import dense_array, length
 from rmtland.landscape.critical_points.critical_point import CriticalPoint, CriticalPoints
 from rmtland.landscape.critical_points.finders import Finder
 from rmtland.landscape.critical_points.starts import trained_start
@@ -76,7 +76,7 @@ def search_surface(
         )
     decayed = DecayedSurface(surface, 0.0 if weight_decay is None else weight_decay)
     given = None if np.ndim(starts) == 0 else checked_starts(starts, decayed.size)
-    many = count("starts", starts, min_value=0) if given is None else len(given)
+    many = length("starts", starts, min_value=0) if given is None else len(given)
     found = []
     for place, generator in enumerate(streams(rng, many)):
         theta = (

@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, choice, count, entries, float_array, truth
+from rmtland.arguments import callable_or_none, choice, count, entries, float_array, length, truth
 from rmtland.landscape.depth.jacobian_law import JacobianLaw
 from rmtland.landscape.depth.layer_stack import LayerStack
 from rmtland.landscape.linearisation.exponent import Exponent, fit_exponent
@@ -252,7 +252,7 @@ def depth_scan(
         )
         for depth in many
     ]
-    generators = streams(rng, count("draws", draws))
+    generators = streams(rng, length("draws", draws))
     rows: list[list[tuple[float, float, float, float, int]]] = [[] for _ in many]
     for number, generator in enumerate(generators):
         x = _inputs(inputs, width, samples, generator)

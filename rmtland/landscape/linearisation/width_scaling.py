@@ -40,7 +40,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, count, entries, instance, positive
+from rmtland.arguments import callable_or_none, count, entries, instance, length, positive
 from rmtland.landscape.linearisation.exponent import Exponent, fit_exponent
 from rmtland.landscape.linearisation.linear_loss import linearise
 from rmtland.landscape.linearisation.spectral_descent import share_of_loss
@@ -169,7 +169,7 @@ def width_scaling(
     sizes = sorted({count("widths", width) for width in entries("widths", widths)})
     if len(sizes) < 2:
         raise ValueError(f"at least two different widths are needed; got {list(widths)}")
-    generators = streams(rng, count("seeds", seeds))
+    generators = streams(rng, length("seeds", seeds))
     states = [g.bit_generator.state for g in generators]
 
     def network(width: int) -> MLP:
@@ -258,7 +258,7 @@ def output_scaling(
     sizes = sorted({positive("scales", scale) for scale in entries("scales", scales)})
     if len(sizes) < 2:
         raise ValueError(f"at least two different output scales are needed; got {list(scales)}")
-    starts = [net.init(rng=generator) for generator in streams(rng, count("seeds", seeds))]
+    starts = [net.init(rng=generator) for generator in streams(rng, length("seeds", seeds))]
     size = _step(step)
     many = len(sizes) * seeds
     horizon = steps

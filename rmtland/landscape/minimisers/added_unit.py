@@ -44,7 +44,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import count, points
+from rmtland.arguments import length, points
 from rmtland.landscape.minimisers.batched_lbfgs import minimise_batch
 from rmtland.landscape.minimisers.networks import (
     minimised_networks,
@@ -211,7 +211,7 @@ def measure_added_unit(
         If `starts` is no integer, or `x` or `y` holds no real numbers.
     """
     inputs, targets = points("x", x), points("y", y)
-    rng, count_ = random_generator(rng), count("starts", starts)
+    rng, count_ = random_generator(rng), length("starts", starts)
     found = minimised_networks(
         inputs[None], targets[None], hidden=hidden, activation=activation, steps=steps, rng=rng
     )

@@ -48,7 +48,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arguments import count, points, positive, truth
+from rmtland.arguments import length, points, positive, truth
 from rmtland.landscape.minimisers.batched_lbfgs import minimise_batch
 from rmtland.networks import Activation
 from rmtland.networks.activation import activation as named_activation
@@ -159,7 +159,7 @@ def unit_slopes(
         back *= f.slope(z, value)
         return -share / unit, (back @ inputs.T) * (-2.0 / (unit * square))[:, None]
 
-    start = rng.standard_normal((count("starts", starts), n0))
+    start = rng.standard_normal((length("starts", starts), n0))
     start *= positive("scale", scale) / np.sqrt(n0)
     found = minimise_batch(negative, start, steps=steps, gain=1e-5)
     return UnitSlopes(-found.values, found.x, found.missing)

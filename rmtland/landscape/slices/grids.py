@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, count, finite, float_array
+from rmtland.arguments import callable_or_none, finite, float_array, length
 from rmtland.landscape.slices.directions import Directions, lengths
 from rmtland.landscape.surface import LossSurface
 from rmtland.landscape.surface.surface import parameter_vector
@@ -255,7 +255,7 @@ def plane_slice(
 
 
 def _range(name: str, extent: Any, points: int) -> Real:
-    number = count("points", points, min_value=2)
+    number = length("points", points, min_value=2)
     if np.ndim(extent) == 0:
         high = finite(name, extent)
         low = -high
