@@ -164,8 +164,8 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the scale is not positive, a bound is NaN, or, if conditional, there is no mass
-            between the bounds.
+            If the scale is not positive, a bound is NaN, `lb` is above `ub`, or, if conditional,
+            there is no mass between the bounds.
         TypeError
             If `loc`, `scale`, a bound or a value of `func` is no real number, or `func` cannot be
             called.
@@ -177,6 +177,8 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         loc, scale = finite("loc", loc), positive("scale", scale)
         left = -np.inf if lb is None else extended("lb", lb)
         right = np.inf if ub is None else extended("ub", ub)
+        if left > right:
+            raise ValueError(f"lb must not be above ub; got {left} and {right}")
 
         def at(x: Real) -> Real:
             return _values(function, loc + scale * x)

@@ -338,6 +338,9 @@ def test_bounds_of_expectations_are_checked():
     law = Uniform(0.0, 1.0).frozen()
     with pytest.raises(ValueError, match="lb must be a number or an infinity; got NaN"):
         law.expect(lambda x: x, lb=math.nan)
+    with pytest.raises(ValueError, match="lb must not be above ub"):
+        law.expect(lambda x: x, lb=0.5, ub=0.2)  # 0 was found
+    assert law.expect(lambda x: x, lb=0.5, ub=0.5) == 0.0
     with pytest.raises(ValueError, match="has no mass between 2 and 3"):
         law.expect(lambda x: x, lb=2, ub=3, conditional=True)
     for scale in (0.0, -1.0):
