@@ -204,6 +204,8 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
 def _value(function: Callable[[Real], Values], place: Real) -> float:
     """Value of a user's function at a place, if it is a real number."""
     found = function(place)
+    if isinstance(found, float):  # as that of NumPy is
+        return found
     try:
         if np.iscomplexobj(found):
             raise TypeError
