@@ -31,7 +31,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from rmtland.arguments import choice, count, length
+from rmtland.arguments import choice, count, length, truth
 from rmtland.estimate.checkpoint import Checkpoint, GroupCheckpoint
 from rmtland.estimate.device_lanczos import DeviceLanczos
 from rmtland.estimate.krylov_basis import (
@@ -45,6 +45,7 @@ from rmtland.estimate.lanczos import REORTHOGONALIZATIONS, Lanczos, Tridiagonal
 from rmtland.estimate.operators import SymmetricOperator
 from rmtland.estimate.progress import Interrupted, products_bar
 from rmtland.estimate.quadratures import KrylovOptions, KrylovQuadratures
+from rmtland.files import path_of
 from rmtland.streams import seed_of, streams
 from rmtland.typing import NumpyArray, Rng
 
@@ -131,6 +132,8 @@ def krylov_quadratures(
         Before anything is computed, if the basis does not fit into the free memory.
     ValueError
         For options that do not fit one another, or a checkpoint of another run.
+    TypeError
+        If there is no such option, `progress` is no truth value, or `checkpoint` is no path.
 
     See Also
     --------
@@ -176,8 +179,10 @@ class ProbeRuns:
             "reorthogonalize", options.get("reorthogonalize", "partial"), REORTHOGONALIZATIONS
         )
         self.basis = choice("basis", options.get("basis", "float64"), BASES)
-        self.executor, self.progress = options.get("executor"), options.get("progress")
-        self.checkpoint = options.get("checkpoint")
+        self.executor = options.get("executor")
+        bar, folder = options.get("progress"), options.get("checkpoint")
+        self.progress = None if bar is None else truth("progress", bar)
+        self.checkpoint = None if folder is None else path_of("checkpoint", folder)
         if self.executor is not None and (keep or self.basis == "disk"):
             raise ValueError(
                 "an executor computes each probe in one go: neither a width nor basis='disk' "

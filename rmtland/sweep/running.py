@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rmtland.arguments import count
+from rmtland.arguments import count, truth
 from rmtland.sweep.dask_pool import Dask
 from rmtland.sweep.database import Writer
 from rmtland.sweep.executors import AnyExecutor, Processes, Serial, open_pool
@@ -110,7 +110,8 @@ def run(
     OSError
         If the store cannot be written (disk full, no permission); what is stored stays.
     TypeError
-        If the task does not take these parameters, or cannot be sent to the workers.
+        If the task does not take these parameters, or cannot be sent to the workers, or `progress`
+        is no truth value.
     ValueError
         If `threads` is below 1, or `retries` or `losses` below 0.
 
@@ -126,6 +127,7 @@ def run(
     executor = _checked_executor(executor)
     threads = None if threads is None else count("threads", threads)
     retries, losses = count("retries", retries, min_value=0), count("losses", losses, min_value=0)
+    progress = None if progress is None else truth("progress", progress)
     keys = tuple(grid)
     _check_arguments(task, keys)
     if not isinstance(store, Store):

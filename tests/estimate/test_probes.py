@@ -13,6 +13,7 @@ import pytest
 from rmtland.estimate import (
     Interrupted,
     krylov_quadratures,
+    log_determinant,
     negative_fraction,
     probes as module,
     spectral_density,
@@ -254,3 +255,23 @@ def test_adaptive_runs_resume_to_the_same_bytes(tmp_path, basis, quantity):
     assert found(Matrix(), tmp_path / "whole") == whole
     with pytest.raises(ValueError, match="another run: adaptive"):
         run(Matrix(), probes=2, steps=8, basis=basis, together=2, checkpoint=tmp_path / "whole")
+
+
+@pytest.mark.parametrize("method", [log_determinant, spectral_density])
+@pytest.mark.parametrize("progress", [3, 0, "no", print, np.array([True, False])])
+def test_progress_that_is_no_truth_value_is_refused(method, progress):
+    """A function was taken for True: it was never called, and a bar was drawn."""
+    with pytest.raises(TypeError, match="progress must be True or False"):
+        method(np.eye(3), progress=progress)
+
+
+@pytest.mark.parametrize("checkpoint", [3, True, b"folder"])
+def test_a_checkpoint_that_is_no_path_is_refused(checkpoint):
+    with pytest.raises(TypeError, match="checkpoint must be a path, a string or a Path"):
+        log_determinant(np.eye(3), checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("progress", [None, False, np.bool_(False)])
+def test_truth_values_of_numpy_say_whether_there_is_a_bar(progress, capsys):
+    assert log_determinant(np.eye(3), rng=0, progress=progress).value == pytest.approx(0.0)
+    assert capsys.readouterr().err == ""

@@ -172,6 +172,12 @@ def test_bad_results_and_exits_are_failures():
 # What cannot start ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("progress", [3, "no", print])
+def test_progress_that_is_no_truth_value_is_refused(progress):
+    with pytest.raises(TypeError, match="progress must be True or False"):
+        run(print, Grid({"x": [1]}, seeds=1), progress=progress)
+
+
 def test_a_task_that_cannot_travel():
     with pytest.raises(TypeError, match="at the top of a module, or executor=Serial"):
         run(lambda x: x, Grid({"x": [1]}, seeds=None), executor=Processes(1))
