@@ -168,7 +168,7 @@ class _AffineImage(Law):
         moved += 4.5e-16 * (np.abs(flat) + abs(self.shift))
         own = np.full(flat.shape, np.inf)
         with np.errstate(all="ignore"):
-            if inner.converged and inner.error is not None:
+            if inner.error is not None:
                 slope = np.abs(self.law._jet(pulled)[1]) / self.scale**2
                 own = inner.error / abs(self.scale) + 2 * moved * slope
             error = own + 1e-15 * np.abs(value)

@@ -413,6 +413,11 @@ class Law(LawTransforms):
         rv_frozen
             Frozen distribution of scipy.stats with the values of this law.
 
+        Raises
+        ------
+        ConvergenceError
+            If a law that was computed does not hang together.
+
         Examples
         --------
         >>> from rmtland.laws import Semicircle
@@ -421,6 +426,7 @@ class Law(LawTransforms):
         """
         from rmtland.laws.frozen_law import frozen
 
+        self._require_certificate()
         return frozen(self)
 
     # Extreme eigenvalues -------------------------------------------------------------------

@@ -152,7 +152,7 @@ class Mixture(Law):
         with np.errstate(invalid="ignore"):
             g = _sum([(weight, value) for weight, value, _ in jets])
             slope = _sum([(weight, value) for weight, _, value in jets])
-        torn = np.isnan(g.real)
+        torn = np.isnan(g.real) & ~np.isnan([value.real for _, value, _ in jets]).any(axis=0)
         if torn.any():  # infinities of both signs, where two intervals meet
             step = np.spacing(np.abs(z[torn]) + 1e-300)
             g[torn], slope[torn] = self._jet(z[torn] + 1j * step)
@@ -170,7 +170,7 @@ class Mixture(Law):
         """
         flat, shape = upper_half_plane(z)
         solutions = [law.solve(flat, throw=False) for law in self.laws]
-        value = self._stieltjes(flat)
+        value, _ = self._value_or_nan(flat)
         residual, error = np.zeros(flat.shape), 1e-15 * np.abs(value)
         steps = np.zeros(flat.shape, dtype=np.int64)
         for weight, part in zip(self.weights, solutions, strict=True):
@@ -178,6 +178,7 @@ class Mixture(Law):
             error = error + (np.inf if part.error is None else weight * part.error)
             steps += part.steps
         error = np.where(np.isinf(value), np.where(residual < np.inf, 0.0, np.inf), error)
+        error[np.isnan(value)] = np.inf
         status = Status.CONVERGED if all(s.converged for s in solutions) else Status.NOT_CONVERGED
         return Solution(
             value.reshape(shape),

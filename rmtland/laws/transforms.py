@@ -27,7 +27,7 @@ from rmtland.arguments import length
 from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.pointwise import half_planes, upper_half_plane
 from rmtland.laws.routes import LawRoutes
-from rmtland.solution import Solution, Status
+from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import Complex, NumpyArray, Real, Scalar, Values
 
 __all__ = ["LawTransforms"]
@@ -91,16 +91,29 @@ class LawTransforms(LawRoutes):
     def _solution(self, z: ArrayLike) -> Solution:
         """Return what `solve` returns, without raising for lack of convergence."""
         flat, shape = upper_half_plane(z)
-        value = self._stieltjes(flat)
-        residual, error = self._accuracy(flat, value)
-        lost = np.isnan(value)
+        value, unsolved = self._value_or_nan(flat)
+        known = ~np.isnan(value)
+        residual, error = np.full(flat.shape, np.inf), np.full(flat.shape, np.inf)
+        if known.any():
+            residual[known], error[known] = self._accuracy(flat[known], value[known])
         return Solution(
             value.reshape(shape),
-            Status.NOT_FINITE if lost.any() else Status.CONVERGED,
-            np.where(lost, np.inf, residual).reshape(shape),
+            Status.CONVERGED if known.all() else unsolved,
+            residual.reshape(shape),
             np.zeros(shape, dtype=np.int64),
-            np.where(lost, np.inf, error).reshape(shape),
+            error.reshape(shape),
         )
+
+    def _value_or_nan(self, z: Complex) -> tuple[Complex, Status]:
+        """Return G, NaN where it is not known, and what is said of such points."""
+        try:
+            return self._stieltjes(z), Status.NOT_FINITE
+        except ConvergenceError:
+            pass
+        try:
+            return self._jet(z)[0], Status.NOT_CONVERGED
+        except ConvergenceError:  # nowhere
+            return np.full(z.shape, complex(np.nan, np.nan)), Status.NOT_CONVERGED
 
     @overload
     def log_potential(self, z: Scalar) -> complex: ...  # type: ignore[overload-overlap]

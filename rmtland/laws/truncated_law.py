@@ -50,6 +50,8 @@ __all__ = ["Truncated", "truncated"]
 
 _LITTLE = 1e-7
 """Mass of an interval below which the transforms of the rest leave too few digits of it."""
+_DIGITS = 1e-9
+"""Relative error up to which the nodes of such an interval give its transforms."""
 
 
 def truncated(law: Law, low: float = -math.inf, high: float = math.inf) -> Law:
@@ -191,23 +193,44 @@ class Truncated(Law):
             )
         return inside.with_atoms(*atoms[held].T), outside.with_atoms(*atoms[~held].T)
 
+    @cached_property
+    def _mass_share(self) -> float:
+        """Relative error of the mass: of a difference of two, or of what the density adds up to."""
+        inside, held = self._parts[0], self._mass
+        apart = abs(math.fsum(inside.masses) - held) + float(inside.errors.sum())
+        return (self.law._mass_error + min(4e-16, 2 * apart)) / held + 4e-16
+
     def _between(self, z: Complex) -> Logical:
         """Whether points are above or on the interval, where the law is nearer than the rest.
 
-        In a tail with next to no mass the law less the rest has no digits; the nodes do away from
-        the axis.
+        Nowhere in a tail with next to no mass, of which the law less the rest has no digits.
         """
         within = np.asarray((z.real >= self.low) & (z.real <= self.high))
-        if self._mass < _LITTLE and within.any():
-            coarse = float(np.diff(np.sort(self._parts[0].x)).max(initial=0.0))
-            within &= z.imag < 8 * coarse
-            if within.any():
-                raise ConvergenceError(
-                    f"{self!r} holds {self._mass:.3g} of the law: its transforms have no digits on "
-                    f"the interval, closer to the axis than {8 * coarse:.3g}; pdf, cdf, quantiles "
-                    "and moments do"
-                )
-        return within
+        return within & (self._mass >= _LITTLE)
+
+    def _lost(self, z: Complex) -> Logical:
+        """Whether points are so close to a tail with next to no mass that its nodes do not tell."""
+        lost = np.asarray((z.real >= self.low) & (z.real <= self.high)) & (self._mass < _LITTLE)
+        if lost.any():
+            inside = self._parts[0]
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                g, _ = cauchy_sums(z[lost], inside.x, inside.masses)
+                lost[lost] = ~(inside.cauchy_error(z[lost]) <= _DIGITS * np.abs(g))
+        return lost
+
+    def _require_known(self, z: Complex) -> None:
+        """Refuse points at which nothing is known."""
+        lost = self._lost(z)
+        if lost.any():
+            raise ConvergenceError(
+                f"{self!r} holds {self._mass:.3g} of the law: its transforms have no digits on the "
+                f"interval and as close above it as {z[lost][0]:.6g}; pdf, cdf, quantiles and "
+                "moments do"
+            )
+
+    def _stieltjes(self, z: Complex) -> Complex:
+        self._require_known(z)
+        return self._jet(z)[0]
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         g, slope = np.empty_like(z), np.empty_like(z)
@@ -222,6 +245,8 @@ class Truncated(Law):
             for values in (g, slope):  # part by part: infinite at an end of a band, and no NaN
                 values.real /= self._mass
                 values.imag /= self._mass
+        lost = self._lost(z)
+        g[lost] = slope[lost] = complex(np.nan, np.nan)
         for cut, sign in ((self.low, 1.0), (self.high, -1.0)):
             at = z == cut
             if at.any() and self.law._pdf(np.array([cut]))[0] > 0:
@@ -239,14 +264,14 @@ class Truncated(Law):
             whole = self.law.solve(z[within], throw=False)
             error[within] = outside.cauchy_error(z[within]) + 1e-15 * np.abs(whole.value)
             error[within] += np.inf if whole.error is None else whole.error
-        # The mass is a difference of two.
-        share = (self.law._mass_error + 4e-16) / self._mass + 4e-16
+        share = self._mass_share
         with np.errstate(invalid="ignore"):
             error = error / self._mass + share * np.abs(g)
             exact = np.isinf(g)
             return np.where(exact, 0.0, error / np.abs(g)), np.where(exact, 0.0, error)
 
     def _log_potential(self, z: Complex) -> Complex:
+        self._require_known(z)
         value = np.empty_like(z)
         within = self._between(z)
         inside, outside = self._parts

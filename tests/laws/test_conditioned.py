@@ -222,6 +222,32 @@ def test_tails_of_a_normal_law_in_units_of_their_own_mass(low, high):
             law.stieltjes(sign * (start + 0.1) + 1e-9j)
 
 
+def test_points_beside_those_where_a_light_tail_is_not_known():
+    """Far enough from the nodes of the tail G is known; with throw=False nothing is raised."""
+    tail = truncated(Normal(), 8.0)
+    z = np.array([8 + 1j, 8.5, 20 + 3j, 3.0])
+    with mpmath.workdps(25):
+        total = mpmath.erfc(8 / mpmath.sqrt(2)) / 2
+        ends = [8, 8.25, 8.5, 9, 10, 12, 20]
+        exact = [
+            complex(mpmath.quad(lambda t, w=w: mpmath.npdf(t) / (w - t), ends) / total)
+            for w in z[[0, 2, 3]]
+        ]
+    for law, pulled, scale in [
+        (tail, z, 1.0),
+        (affine(tail, scale=2.0, shift=1.0), 2 * z + 1, 0.5),
+        (mixture([tail, Uniform(-3.0, -2.0)], [0.5, 0.5]), z, 0.5),
+    ]:
+        found = law.solve(pulled, throw=False)
+        rest = 0.5 * Uniform(-3.0, -2.0).stieltjes(z) if "Mixture" in repr(law) else 0 * z
+        off = np.abs(found.value - rest - scale * np.insert(exact, 1, np.nan))
+        assert np.isnan(off).tolist() == [False, True, False, False]
+        assert (off <= found.error)[~np.isnan(off)].all()
+        assert (found.error < 1e-11).tolist() == [True, False, True, True]
+    with pytest.raises(ConvergenceError):
+        tail.solve(z)
+
+
 def test_an_interval_in_which_numbers_thin_out_is_refused():
     with pytest.raises(ValueError, match="no mass between"):
         truncated(Normal(), 37.0, 38.0)

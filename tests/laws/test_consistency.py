@@ -273,6 +273,12 @@ def test_a_rational_law_by_one_compiled_call(sound, route, part):
     assert not wrong._agrees()
 
 
+def test_a_broken_law_is_not_frozen(sound):
+    law = of_type(sound("square root"), _pdf=lambda f, x: 1.1 * f(x))
+    with pytest.raises(ConvergenceError, match="not found reliably"):
+        law.frozen()
+
+
 def test_an_error_estimate_that_is_too_small_is_no_alarm():
     # Two jumps of rates 5e-5 and 2e-6: the first quadrature misses 1e-8 and does not see it
     law = FreeLevy(
