@@ -104,7 +104,8 @@ class Staircase(NamedTuple):
         if nodes.size < parameters + 2:
             raise ValueError(
                 f"the spectrum has {nodes.size} distinct eigenvalue{'s' * (nodes.size != 1)}; "
-                f"fitting {parameters} parameters needs at least {parameters + 2}"
+                f"fitting {parameters} parameter{'s' * (parameters != 1)} needs at least "
+                f"{parameters + 2}"
             )
         several = spectrum.is_complete & (number > 1) & (upto - below >= _HEAVY)
         heavy = tuple(

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, truth
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.outliers import edge_margins, outside
 from rmtland.comparison.overlay import Overlay, named_things, overlay
@@ -210,6 +210,7 @@ def measure(
     found = symmetric_operator(operator)
     probes, steps = count("probes", probes), count("steps", steps)
     wanted = count("eigenpairs", eigenpairs, min_value=0)
+    shown = None if progress is None else truth("progress", progress)
     for_probes, for_pairs, for_fits = streams(rng, 3)
     before = found.products
     looked_at, counted = found, None
@@ -221,9 +222,7 @@ def measure(
         counted = index.interval
         trace = (float(found.size * spectrum.measure[0].mean()), 0.0)
     else:
-        runs = krylov_quadratures(
-            found, probes=probes, steps=steps, rng=for_probes, progress=progress
-        )
+        runs = krylov_quadratures(found, probes=probes, steps=steps, rng=for_probes, progress=shown)
         spectrum = quadrature_spectrum(runs, found, np.empty(0))
         index = estimated_mass(runs, found, 0.0, None, 0.95)
         trace = _trace(spectrum, found)

@@ -44,8 +44,10 @@ from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.probes import KrylovOptions, KrylovQuadratures, ProbeRuns
 from rmtland.estimate.progress import Interrupted
+from rmtland.estimate.quadratures import checked_options
 from rmtland.estimate.radau import gauss, mean_split, rounding_of_nodes
 from rmtland.spectrum import inertia
+from rmtland.streams import random_generator
 from rmtland.typing import Operator, Rng
 
 __all__ = ["MassEstimate", "estimated_mass", "mass_below", "negative_fraction"]
@@ -289,9 +291,11 @@ def mass_below(
         if at_point > found.size:
             raise ValueError(f"a nullity of {at_point} is more than the size {found.size}")
     budget = None if max_products is None else count("max_products", max_products)
+    wanted = None if width is None else positive("width", width)
+    random_generator(rng)  # what is wrong is refused whatever the method
+    checked_options(options)
     if method == "inertia" or (method == "auto" and _inertia_is_cheaper(found, probes * steps)):
         return _by_inertia(found, x, at_point, confidence)
-    wanted = None if width is None else positive("width", width)
     try:
         with ProbeRuns(found, rng=rng, keep=wanted is not None, **options) as runs:
             runs.add(probes, steps)

@@ -31,7 +31,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from rmtland.arguments import choice, count, length, truth
+from rmtland.arguments import count, length
 from rmtland.estimate.checkpoint import Checkpoint, GroupCheckpoint
 from rmtland.estimate.device_lanczos import DeviceLanczos
 from rmtland.estimate.krylov_basis import (
@@ -41,11 +41,10 @@ from rmtland.estimate.krylov_basis import (
     available_bytes,
     basis_bytes,
 )
-from rmtland.estimate.lanczos import REORTHOGONALIZATIONS, Lanczos, Tridiagonal
+from rmtland.estimate.lanczos import Lanczos, Tridiagonal
 from rmtland.estimate.operators import SymmetricOperator
 from rmtland.estimate.progress import Interrupted, products_bar
-from rmtland.estimate.quadratures import KrylovOptions, KrylovQuadratures
-from rmtland.files import path_of
+from rmtland.estimate.quadratures import KrylovOptions, KrylovQuadratures, checked_options
 from rmtland.streams import seed_of, streams
 from rmtland.typing import NumpyArray, Rng
 
@@ -56,8 +55,6 @@ __all__ = [
     "gaussian_probe",
     "krylov_quadratures",
 ]
-
-BASES = ("float64", "float32", "disk")
 
 
 def gaussian_probe(generator: np.random.Generator, size: int, *, is_complex: bool) -> NumpyArray:
@@ -167,22 +164,11 @@ class ProbeRuns:
         keep: bool = False,
         **options: Unpack[KrylovOptions],
     ) -> None:
-        known = set(KrylovOptions.__annotations__)
-        for name in options:
-            if name not in known:
-                raise TypeError(f"unknown option {name!r}; there are {', '.join(sorted(known))}")
+        chosen = checked_options(options)
         self.operator, self.keep = operator, keep
-        self.together = options.get("together")
-        if self.together is not None:
-            self.together = count("together", self.together)
-        self.reorthogonalize = choice(
-            "reorthogonalize", options.get("reorthogonalize", "partial"), REORTHOGONALIZATIONS
-        )
-        self.basis = choice("basis", options.get("basis", "float64"), BASES)
-        self.executor = options.get("executor")
-        bar, folder = options.get("progress"), options.get("checkpoint")
-        self.progress = None if bar is None else truth("progress", bar)
-        self.checkpoint = None if folder is None else path_of("checkpoint", folder)
+        self.together, self.progress = chosen["together"], chosen["progress"]
+        self.reorthogonalize, self.basis = chosen["reorthogonalize"], chosen["basis"]
+        self.checkpoint, self.executor = chosen["checkpoint"], chosen.get("executor")
         if self.executor is not None and (keep or self.basis == "disk"):
             raise ValueError(
                 "an executor computes each probe in one go: neither a width nor basis='disk' "

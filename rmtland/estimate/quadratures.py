@@ -15,14 +15,19 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
+from rmtland.arguments import choice, count, truth
 from rmtland.estimate.beta_law import equivalent_draws
-from rmtland.estimate.lanczos import Tridiagonal
+from rmtland.estimate.lanczos import REORTHOGONALIZATIONS, Tridiagonal
+from rmtland.files import path_of
 from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from rmtland.sweep.executors import AnyExecutor
 
-__all__ = ["KrylovOptions", "KrylovQuadratures"]
+__all__ = ["BASES", "KrylovOptions", "KrylovQuadratures", "checked_options"]
+
+BASES = ("float64", "float32", "disk")
+"""Where vectors of a Krylov basis are kept."""
 
 
 class KrylovOptions(TypedDict, total=False):
@@ -37,6 +42,42 @@ class KrylovOptions(TypedDict, total=False):
     checkpoint: str | os.PathLike[str] | None
     executor: AnyExecutor
     progress: bool | None
+
+
+def checked_options(options: KrylovOptions) -> KrylovOptions:
+    """Return all options, the others at their defaults.
+
+    Parameters
+    ----------
+    options : dict
+        Some of `KrylovOptions`.
+
+    Returns
+    -------
+    dict
+        With an entry for every option but an executor that is not given.
+
+    Raises
+    ------
+    TypeError
+        If there is no such option, or one is of another type.
+    ValueError
+        If one is out of range.
+    """
+    known = set(KrylovOptions.__annotations__)
+    for name in options:
+        if name not in known:
+            raise TypeError(f"unknown option {name!r}; there are {', '.join(sorted(known))}")
+    together, folder = options.get("together"), options.get("checkpoint")
+    recipe, bar = options.get("reorthogonalize", "partial"), options.get("progress")
+    return {
+        **options,
+        "together": None if together is None else count("together", together),
+        "reorthogonalize": choice("reorthogonalize", recipe, REORTHOGONALIZATIONS),
+        "basis": choice("basis", options.get("basis", "float64"), BASES),
+        "checkpoint": None if folder is None else path_of("checkpoint", folder),
+        "progress": None if bar is None else truth("progress", bar),
+    }
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,9 @@ def as_law(verb: str, operand: Operand) -> Law:
         numeric = isinstance(operand, np.ndarray) and operand.dtype.kind != "O"
         parts = operand.flat if isinstance(operand, np.ndarray) else operand
         if not numeric and any(isinstance(part, Law) for part in parts):
-            raise TypeError(f"{verb} takes laws one by one, not in a list; write {verb}(*laws)")
+            if verb in ("free_sum", "free_product"):
+                raise TypeError(f"{verb} takes laws one by one, not in a list; write {verb}(*laws)")
+            raise TypeError(f"{verb} takes one law, not a list; that of a sum is free_sum(*laws)")
         values = dense_array("eigenvalues", operand)
         if values.ndim == 1 and values.dtype.kind in "iuf" and values.size:
             return EmpiricalLaw(values)

@@ -328,6 +328,6 @@ def _load(task: bytes, threads: int | None) -> int:
         from rmtland.sweep.outcome import _limit
 
         _limit(threads)
-    with contextlib.suppress(Exception):  # `attempt` reports it
+    with contextlib.suppress(BaseException):  # `attempt` reports it
         load_task(task)
     return os.getpid()

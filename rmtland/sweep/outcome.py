@@ -117,39 +117,48 @@ def attempt(
     if isinstance(task, bytes):
         try:
             task = load_task(task)
-        except Exception as error:
-            return UnloadableTask(f"{type(error).__name__}: {error}")
+        except BaseException as error:  # a module may call exit
+            _leave_to_caller(error)
+            return UnloadableTask(f"{_kind(error)}: {_message(error)}")
     given = dict(parameters) if seed is None else {**parameters, "seed": seed}
     start = time.perf_counter()
     try:
         text, arrays = encode(task(**given))
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and _is_interactive():
-            raise
+        _leave_to_caller(error)
         seconds = time.perf_counter() - start
-        return Failed(type(error).__name__, _message(error), _trace(error), seconds)
+        return Failed(_kind(error), _message(error), _trace(error), seconds)
     return Done(text, arrays, time.perf_counter() - start)
 
 
-def _is_interactive() -> bool:
-    """Whether Ctrl-C reaches this thread: workers leave it to the process that started them."""
+def _leave_to_caller(error: BaseException) -> None:
+    """Raise Ctrl-C again where it reaches this thread: workers leave it to their parent."""
     main = threading.current_thread() is threading.main_thread()
-    return main and multiprocessing.parent_process() is None
+    if isinstance(error, KeyboardInterrupt) and main and multiprocessing.parent_process() is None:
+        raise error
+
+
+def _kind(error: BaseException) -> str:
+    """Return the name of an error's class, whatever its metaclass does."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return _plain(name)
 
 
 def _message(error: BaseException) -> str:
     """Return the text of an error, whatever its `__str__` does."""
     try:
         return _plain(str(error))
-    except Exception as second:
-        return f"(its message cannot be read: {type(second).__name__})"
+    except BaseException as second:
+        _leave_to_caller(second)
+        return f"(its message cannot be read: {_kind(second)})"
 
 
 def _trace(error: BaseException) -> str:
     try:
         return _plain("".join(traceback.format_exception(error)))
-    except Exception as second:
-        return f"(its traceback cannot be read: {type(second).__name__})"
+    except BaseException as second:
+        _leave_to_caller(second)
+        return f"(its traceback cannot be read: {_kind(second)})"
 
 
 @lru_cache(maxsize=8)
@@ -165,12 +174,17 @@ def encode(value: object) -> tuple[str, dict[str, bytes]]:
     Raises
     ------
     TypeError
-        If it is not a number, a string, None, a real array, or a dict of those.
+        If it is not a number, a string, None, a real array, or a dict of those by names that UTF-8
+        holds.
     """
     if isinstance(value, Mapping):
         for name in value:
             if not (isinstance(name, str) and name):
                 raise TypeError(f"the names of a result must be non-empty strings; got {name!r}")
+            if name != _plain(name):
+                raise TypeError(
+                    f"the names of a result must be text that UTF-8 holds; got {name!r}"
+                )
         named = {str(name): value[name] for name in sorted(value)}
     else:
         named = {"": value}

@@ -342,7 +342,8 @@ def test_goodness_beside_spikes():
     [
         (np.linspace(-1, 1, 9), MarchenkoPastur, {}, "no negative eigenvalue; got -1"),
         (np.zeros(9), MarchenkoPastur, {}, "1 distinct eigenvalue;"),
-        ([1.0, 2.0], MarchenkoPastur, {}, "2 distinct eigenvalues; fitting 2"),
+        ([1.0, 2.0], MarchenkoPastur, {}, "2 distinct eigenvalues; fitting 2 parameters needs"),
+        ([1.0, 2.0], MarchenkoPastur, {"fix": {"scale": 1.0}}, "fitting 1 parameter needs"),
         (np.linspace(0.1, 1, 9), Uniform, {}, "joint density .* is known for"),
         (np.linspace(0.1, 1, 9), WishartPlusWigner, {}, "joint density .* is known for"),
         (np.linspace(0.1, 1, 9), MarchenkoPastur, {"beta": 0.0}, "beta > 0; got 0.0"),

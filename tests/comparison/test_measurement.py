@@ -44,6 +44,11 @@ def test_what_is_no_family_is_refused():
         measure(np.eye(5), families=[3], rng=0)
 
 
+def test_progress_is_a_truth_value_where_no_bar_is_shown_too():
+    with pytest.raises(TypeError, match="progress must be True or False"):
+        measure(np.eye(5), progress=3, rng=0)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_matrix_that_takes_no_more_products_than_estimates_is_formed_once(dtype):
     values = np.concatenate([np.linspace(-2.0, -1.0, 90), np.linspace(0.5, 3.0, 510)])

@@ -178,6 +178,27 @@ def test_exact_index_with_fewer_known_zeros_is_an_interval():
     assert negative_fraction(values, nullity=3, method="inertia").interval == (0.2, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"progress": 3}, TypeError, "progress must be True or False"),
+        ({"bars": True}, TypeError, "unknown option 'bars'"),
+        ({"together": 0}, ValueError, "together must be"),
+        ({"basis": "paper"}, ValueError, "unknown basis"),
+        ({"reorthogonalize": "twice"}, ValueError, "unknown reorthogonalize"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be"),
+        ({"width": -1.0}, ValueError, "width must be"),
+        ({"rng": "seed"}, TypeError, "rng must be"),
+    ],
+    ids=str,
+)
+def test_options_of_probes_are_checked_where_the_index_is_counted(matrix, options, kind, message):
+    """Each of them passed without a word where a matrix was factorised instead."""
+    for method in ("auto", "inertia", "lanczos"):
+        with pytest.raises(kind, match=message):
+            negative_fraction(matrix, method=method, **options)
+
+
 @pytest.mark.parametrize("limit", [True, 0, -5, "a", 1.5])
 def test_max_products_is_a_count(matrix, limit):
     with pytest.raises((ValueError, TypeError), match="max_products"):

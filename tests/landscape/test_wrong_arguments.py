@@ -216,6 +216,7 @@ REFUSED = [
     (lambda: FunctionSurface(2, abs, 3), TypeError, "second must be a callable"),
     (lambda: curvature(SURFACE, A[:3]), ValueError, f"theta must have {A.size} entries"),
     (lambda: ball_sharpness(SURFACE, A[:3], 0.1), ValueError, "theta must have"),
+    (lambda: ball_sharpness(SURFACE, A, 0.1, restarts=10**19), ValueError, "restarts must be"),
     (lambda: walk_along(POINT), TypeError, "start must be a Minimiser"),
     (lambda: depth_scan(3), TypeError, "depths must be a list"),
     (lambda: JacobianLaw((3,)), TypeError, r"layers\[0\] must be a LayerFactor"),

@@ -100,7 +100,7 @@ def test_what_is_no_result(value):
         encode(value)
 
 
-@pytest.mark.parametrize("value", [{"": 1}, {1: 2}])
+@pytest.mark.parametrize("value", [{"": 1}, {1: 2}, {"\ud800": np.ones(2)}])
 def test_names_of_results(value):
     with pytest.raises(TypeError, match="names of a result"):
         encode(value)
@@ -145,11 +145,28 @@ class Base(BaseException):
     pass
 
 
+class UnreadableToTheEnd(Exception):
+    def __str__(self):
+        raise SystemExit(3)
+
+
+class Nameless(type):
+    @property
+    def __name__(cls):
+        raise RuntimeError("no name")
+
+
+class NoName(Exception, metaclass=Nameless):
+    pass
+
+
 @pytest.mark.parametrize(
     "error",
     [
         Unreadable(),
+        UnreadableToTheEnd(),
         NoText(),
+        NoName(),
         Base("so"),
         GeneratorExit(),
         asyncio.CancelledError(),
@@ -157,14 +174,14 @@ class Base(BaseException):
         ExceptionGroup("two", [Unreadable(), ValueError()]),
         BaseExceptionGroup("one", [Base()]),
     ],
-    ids=lambda error: type(error).__name__,
+    ids=lambda error: type(error).__qualname__,
 )
 def test_an_error_of_any_kind_is_data(error):
     def wrong():
         raise error
 
     failed = attempt(wrong, {}, None, None)
-    assert failed.type == type(error).__name__
+    assert failed.type == type(error).__qualname__
     assert failed.message == ("so" if type(error) is Base else failed.message)
     failed.message.encode("utf-8")
     assert "in wrong" in failed.traceback or "cannot be read" in failed.traceback

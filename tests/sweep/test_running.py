@@ -1,6 +1,7 @@
 """Runs: only what is missing, the same results whatever happens, failures as data."""
 
 import functools
+import importlib
 import linecache
 import os
 import signal
@@ -193,6 +194,17 @@ def test_a_task_that_no_worker_can_import(tmp_path, monkeypatch):
     monkeypatch.undo()  # the workers get the path as it is now
     with pytest.raises(TypeError, match="worker cannot load the task lost_module:task: ModuleNot"):
         run(task, Grid({"x": range(20)}, seeds=None), executor=Processes(2))
+
+
+def test_a_task_whose_module_ends_the_workers(tmp_path, monkeypatch):
+    """It does everything at its import, and exits there."""
+    name, text = "exits_in_workers", "import multiprocessing, sys\n"
+    text += "if multiprocessing.parent_process():\n    sys.exit(3)\ndef task(x):\n    return x\n"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = importlib.import_module(name).task
+    with pytest.raises(TypeError, match=f"worker cannot load the task {name}:task: SystemExit: 3"):
+        run(task, Grid({"x": range(3)}, seeds=None), executor=Processes(1))
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import count, length, positive
 from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.sharpness.adaptive import ScaledSurface
 from rmtland.landscape.sharpness.derivative_bounds import UnboundedDerivatives, derivative_bounds
@@ -167,7 +167,7 @@ def ball_sharpness(
         integer, or `theta` holds no real numbers.
     """
     radius, center = positive("rho", rho), parameter_vector(surface, "theta", theta)
-    restarts = count("restarts", restarts, min_value=0)
+    restarts = length("restarts", restarts, min_value=0)
     steps = count("steps", steps)
     generator = random_generator(rng)
     loss, gradient = surface.value(center)
@@ -204,14 +204,14 @@ def ball_sharpness(
             climb(start)
             if i == 0 and norm > 0.0:
                 sam = surface.loss(center + radius * start) - loss
-        fall, length = norm * radius - sam, None
+        fall, first = norm * radius - sam, None
         if fall > sam:  # along the gradient the loss rises, and falls before the sphere
-            length = radius * (0.5 * radius / fall)
+            first = radius * (0.5 * radius / fall)
             if not summit.any():
                 product = surface.operator(center).matvec
                 summit = _truncated_newton(product, gradient / norm, radius / norm, 10 * steps)
         if summit.any():
-            climb(summit, length)
+            climb(summit, first)
     except NetworkOverflowError as overflow:
         raise NetworkOverflowError(
             f"the loss overflows in the ball of radius {radius:g}; give a smaller rho"

@@ -504,6 +504,7 @@ def test_a_deconvolution_speaks_as_a_law_for_one_more_version():
     [
         ((1.0, SIGN), {}, TypeError, "total of free_deconvolution takes laws.* got float"),
         ((SIGN, math.nan), {}, TypeError, "noise of free_deconvolution takes laws.* got float"),
+        (([SIGN, SIGN], SIGN), {}, TypeError, "total of free_deconvolution takes one law, not a"),
         ((SIGN, SIGN), {"kind": "classical"}, ValueError, "unknown kind 'classical'"),
         ((SIGN, SIGN), {"method": "fast"}, ValueError, "unknown method"),
         ((SIGN, SIGN), {"order": 1}, ValueError, "order must be an integer of at least 2"),
