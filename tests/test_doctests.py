@@ -36,7 +36,7 @@ def test_every_room_has_an_example():
     ]
     rooms += ["spectrum.measure", "arguments", "streams", "solution", "plot", "networks"]
     rooms += ["ensembles.ensemble", "ensembles.krylov", "ensembles.tridiagonal", "sweep"]
-    rooms += ["sweep.running", "sweep.store", "sweep.grid"]
+    rooms += ["sweep.running", "sweep.store", "sweep.grid", "intervals"]
     finder = doctest.DocTestFinder()
     for room in rooms:
         module = importlib.import_module(f"rmtland.{room}")

@@ -20,7 +20,7 @@ from rmtland.audit.levels import Family, Level
 from rmtland.audit.second_moments import ResidualCovariance
 from rmtland.audit.shares import Share
 from rmtland.audit.verdict import sentence, verdict
-from rmtland.comparison.estimated import interval_words
+from rmtland.intervals import interval_words
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Record
 

@@ -17,8 +17,8 @@ from enum import StrEnum
 from rmtland.arguments import nonnegative
 from rmtland.audit.levels import Family, Level
 from rmtland.comparison import Comparison
-from rmtland.comparison.estimated import interval_words
 from rmtland.deprecation import renamed_method
+from rmtland.intervals import interval_words
 from rmtland.laws import Law
 from rmtland.typing import Record
 

@@ -14,6 +14,7 @@ from rmtland.audit.level_result import LevelResult, Standing
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.second_moments import CovarianceKind, ResidualCovariance
 from rmtland.audit.shares import Assumption, Share
+from rmtland.intervals import interval_words
 
 __all__ = ["LONGEST", "Audited", "sentence", "verdict"]
 
@@ -173,8 +174,8 @@ def _about_estimates(audit: Audited) -> str:
     """Every level with its range."""
     confidence = audit.provenance.get("confidence", 0.95)
     levels = "; ".join(
-        f"{result.name} {result.kolmogorov:.3f}, between {result.kolmogorov_range[0]:.3f} and "
-        f"{result.kolmogorov_range[1]:.3f} ({result.standing(audit.threshold)})"
+        f"{result.name} {result.kolmogorov:.3f}, range {interval_words(*result.kolmogorov_range)} "
+        f"({result.standing(audit.threshold)})"
         for result in audit.levels
     )
     return (

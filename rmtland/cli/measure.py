@@ -144,7 +144,7 @@ def _zeros(index: MassEstimate) -> list[str]:
 
 
 def _print(output: Output, target: str, part: str, result: Measurement) -> None:
-    from rmtland.comparison.estimated import interval_words
+    from rmtland.intervals import interval_words
 
     index, (trace, error) = result.index, result.trace
     interval, certain = (

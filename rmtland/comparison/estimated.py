@@ -47,6 +47,7 @@ from rmtland.estimate.distribution import (
     spectrum_draws,
     spectrum_tridiagonals,
 )
+from rmtland.intervals import interval_words
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
@@ -58,7 +59,6 @@ __all__ = [
     "draws_of",
     "index_interval",
     "index_words",
-    "interval_words",
     "kolmogorov_range",
     "wasserstein_range",
 ]
@@ -131,33 +131,6 @@ def index_words(spectrum: Spectrum) -> str:
     if estimate is None:
         return f"{spectrum.index():.3f}"
     return interval_words(*estimate.interval)
-
-
-def interval_words(low: float, high: float, *, decimals: int = 3) -> str:
-    """Return an interval in as many decimals as tell its ends apart.
-
-    Parameters
-    ----------
-    low, high : float
-        Its ends, of order 1 at most.
-    decimals : int
-        Number of them, or more.
-
-    Returns
-    -------
-    str
-        One number where the ends are equal, or differ by rounding (less than 1e-9).
-
-    Examples
-    --------
-    >>> interval_words(0.2, 0.25), interval_words(0.2001, 0.2002), interval_words(0.2, 0.2)
-    ('0.200 to 0.250', '0.2001 to 0.2002', '0.200')
-    """
-    for shown in range(decimals, 11):
-        ends = f"{low:.{shown}f}", f"{high:.{shown}f}"
-        if high - low >= 1e-9 and ends[0] != ends[1]:
-            return " to ".join(ends)
-    return f"{low:.{decimals}f}"
 
 
 def draws_of(spectrum: Spectrum) -> float | None:

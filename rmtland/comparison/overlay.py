@@ -23,9 +23,10 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rmtland.comparison.distances import Comparison, compare
-from rmtland.comparison.estimated import index_interval, index_words, interval_words
+from rmtland.comparison.estimated import index_interval, index_words
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.theories import Theory
+from rmtland.intervals import interval_words
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Record, Rng

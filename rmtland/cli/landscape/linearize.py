@@ -18,6 +18,7 @@ from rmtland.cli.landscape.stage_bar import stage_bar
 from rmtland.cli.landscape.subject import ActivationName, Data, Model, Samples, torch_model
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.intervals import interval_words
 from rmtland.typing import Array, Record
 
 if TYPE_CHECKING:
@@ -239,7 +240,8 @@ def _print(
             table.add_row(f"{size:g}", *(f"{value:.4g}" for value in means))
         fits = scaling.exponents
         table.add_row("exponent", *(f"{fits[name].value:.2f}" for name in names))
-        table.add_row("95 %", *(f"{fits[name].low:.2f} to {fits[name].high:.2f}" for name in names))
+        ends = ((fits[name].low, fits[name].high) for name in names)
+        table.add_row("95 %", *(interval_words(*pair, decimals=2) for pair in ends))
         output.table(table)
     for line in LEGEND:
         output.line(line)

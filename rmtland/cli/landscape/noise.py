@@ -22,6 +22,7 @@ from rmtland.cli.landscape.subject import (
 )
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.intervals import interval_words
 from rmtland.typing import Array, Record
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _print(
     )
     output.line(
         f"gradient noise: tr Sigma {noise.trace:.4g}, effective rank {noise.effective_rank:.3g} of "
-        f"{point.net.parameter_count}; alignment with H: cosine {aligned.cosine:.3f}, gain "
+        f"{point.net.parameter_count}; alignment with H: cosine {aligned.cosine:.3g}, gain "
         f"{aligned.gain:.3g}; temperature eta tr(Sigma)/B "
         f"{noise.temperature(sgd.step_size, sgd.batch_size):.4g}"
     )
@@ -214,11 +215,11 @@ def _print(
         gibbs = one.gibbs() / run.variances
         table.add_row(
             one.sampling,
-            f"{ratio.min():.3f} to {ratio.max():.3f}",
-            f"{(run.errors / found.variances).max():.3f}",
+            interval_words(ratio.min(), ratio.max()),
+            f"{(run.errors / found.variances).max():.2g}",
             f"{run.effective.min():.3g} to {run.effective.max():.3g}",
-            f"{plain.min():.3f} to {plain.max():.3f}",
-            f"{found.radius:.3f}",
+            interval_words(plain.min(), plain.max()),
+            f"{found.radius:.6g}",
             f"{gibbs.min():.3g} to {gibbs.max():.3g}",
         )
     output.table(table)
@@ -297,7 +298,7 @@ def _model(
     )
     output.line(
         f"alignment with H: tr(Sigma H) {aligned.product:.4g} +- {aligned.product_error:.2g}, "
-        f"cosine {aligned.cosine:.3f} +- {aligned.cosine_error:.3f} ({probes} random signs)"
+        f"cosine {aligned.cosine:.3g} +- {aligned.cosine_error:.2g} ({probes} random signs)"
     )
     output.numbers(
         {

@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from rmtland.drawing import COLORS
+from rmtland.intervals import interval_words
 from rmtland.landscape.linearisation.training import DescentComparison
 from rmtland.landscape.linearisation.width_scaling import QUANTITIES, Scaling
 
@@ -91,7 +92,7 @@ def draw_scaling(
         color = COLORS[i % len(COLORS)]
         sizes = np.repeat(scaling.sizes, table[name].shape[1])
         fit = fits[name]
-        label = f"{name}: {fit.value:.2f} ({fit.low:.2f} to {fit.high:.2f})"
+        label = f"{name}: {fit.value:.2f} ({interval_words(fit.low, fit.high, decimals=2)})"
         drawn += ax.plot(sizes, table[name].ravel(), "o", ms=3.5, color=color, alpha=0.8)
         drawn += ax.plot(scaling.sizes, fit.at(scaling.sizes), color=color, lw=1.2, label=label)
     ax.set_xscale("log")

@@ -22,6 +22,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from rmtland.arguments import points, positive
+from rmtland.intervals import interval_words
 from rmtland.typing import ArrayLike, Real
 
 __all__ = ["Exponent", "fit_exponent"]
@@ -55,7 +56,7 @@ class Exponent:
     local: Real
 
     def __repr__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.value:.3f} ({interval_words(self.low, self.high)})"
 
     def at(self, sizes: ArrayLike) -> Real:
         """Return the line at other sizes.
