@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import inspect
 import io
 import re
 import runpy
@@ -185,6 +186,47 @@ def test_every_row_of_the_decision_table_leads_on():
     assert linked("`MLP.at`") == "{py:obj}`MLP.at <rmtland.networks.MLP.at>`"
     for code in ("`sample(n)`", "`rmtland overlay`", "{doc}`explorer`", "``fit``", "`Law.nothing`"):
         assert linked(code) == code
+
+
+SERVING = {
+    "free": "kronecker_covariance",
+    "networks": "gaussian_averages leaky_relu",
+    "comparison": "law_of",
+    "audit": "check_audit diagnose residual_covariance",
+    "optimizer": "design_margin sampled_errors smeared start_measure",
+    "landscape.critical_points": "random_groups trained_start",
+    "landscape.manifold": "polish",
+    "landscape.noise": "chain_gradients noise_factor",
+    "landscape.pac_bayes": "kl_inverse printed_bound",
+    "landscape.minimisers": "minimise_batch minimised_networks random_weights",
+    "landscape.connectivity": "unit_groups",
+    "landscape.sharpness": "derivative_bounds linear_ranks",
+    "models.minimisers": "exponent linear_minimiser_energy",
+    "models.dyson": "averaged_over_curvature outlier_points",
+}
+"""Functions that answer no question by themselves: steps of those that do."""
+
+
+def test_the_decision_table_has_every_function_that_answers_a_question():
+    """Those of the rooms of the API, but for drawing, and the explorer's, reports' and ledger's."""
+    names = runpy.run_path(str(DOCS / "object_links.py"))
+    known = set(re.findall(r"\w+", (DOCS / "which_tool.md").read_text("utf-8")))
+    pages = ("explorer", "report", "plot", "reproduction", "statements", "landscape.pictures")
+    missing, needless = [], []
+    for room in names["rooms"]():
+        name = room.removeprefix("rmtland.")
+        if name in pages or name == "rmtland":
+            continue
+        module, serving = importlib.import_module(room), set(SERVING.get(name, "").split())
+        functions = {
+            one
+            for one in module.__all__
+            if inspect.isfunction(getattr(module, one)) and not one.startswith("draw_")
+        }
+        missing += [f"{room}.{one}" for one in functions - known - serving]
+        needless += sorted(serving - functions | serving & known)
+    assert missing == []
+    assert needless == []
 
 
 def test_subjects_of_the_search_lead_to_a_page():
