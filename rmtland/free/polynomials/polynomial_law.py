@@ -68,7 +68,13 @@ from rmtland.free.polynomials.noncommutative_polynomial import (
     WordMoments,
     free_variables,
 )
-from rmtland.free.polynomials.reductions import free_summands, sandwich, square_of
+from rmtland.free.polynomials.reductions import (
+    common_powers,
+    free_summands,
+    in_powers,
+    sandwich,
+    square_of,
+)
 from rmtland.free.polynomials.two_projections import (
     is_two_point,
     law_of_two_point_polynomial,
@@ -287,17 +293,10 @@ def law_of_polynomial(
     choice("method", method, METHODS)
     callable_or_none("progress", progress)
     p = _checked(polynomial, variables)
-    points = {
-        name: law.atoms[0][0]
-        for name, law in variables.items()
-        if isinstance(law, Law) and law.is_point_mass
-    }
-    p = _substituted(p, points)
-    laws = {name: variables[name] for name in p.variables}
-    for name, law in laws.items():
+    for name, law in _those_of(p, variables).items():
         if not math.isfinite(_norm(law)):
             raise ValueError(f"the law of {name} must have a bounded support; got {law!r}")
-    found = _law_of(p, laws, method)
+    found = _law_of(p, variables, method)
     if progress is not None and isinstance(found, PolynomialLaw):
         found.prepare(progress)
     return found
@@ -305,6 +304,9 @@ def law_of_polynomial(
 
 def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], method: str) -> Law:
     """Return the law by a method, all arguments being right."""
+    fixed = {n: v for n, v in laws.items() if isinstance(v, Law) and v.is_point_mass}
+    p = _substituted(p, {name: law.atoms[0][0] for name, law in fixed.items()})
+    laws = _those_of(p, laws)
     rational = all(isinstance(law, LevyLaw | Circular) for law in laws.values())
     if method == "gaussian" and not rational:
         wrong = next(law for law in laws.values() if not isinstance(law, LevyLaw | Circular))
@@ -312,6 +314,11 @@ def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], method: str) -> L
     simple = _simple(p, laws) if method == "automatic" else None
     if simple is not None:
         return simple
+    # Where the R-transform is rational the variable itself is the cheaper one.
+    powers = {n: k for n, k in common_powers(p).items() if not isinstance(laws[n], LevyLaw)}
+    if powers and method == "automatic":
+        images = {n: pushforward(laws[n], [0.0] * k + [1.0]) for n, k in powers.items()}
+        return _law_of(in_powers(p, powers), {**laws, **images}, method)
     pencil = Linearisation.of(p)
     small = rational and _gaussian_size(pencil, laws) <= LARGEST_SIZE
     if method == "gaussian" and not small:

@@ -4,6 +4,7 @@ r"""Polynomials in free variables whose law follows from simpler ones, without a
 - x^a q x^a with q in other variables has, as far as eigenvalues go, the law of the free product of
   x^{2a} and q.
 - c_0 + c_1 q + c_2 q^2 is the image of the law of q.
+- A variable that occurs in powers of x^k only is x^k, with the law of that.
 
 Examples
 --------
@@ -13,15 +14,21 @@ Examples
 ['3 + w w', 'x y + y x']
 >>> sandwich(2 * x * y * x), square_of(-(x * y - y * x) ** 2)
 (('x', 1, 2 y), (-1j x y + 1j y x, (0.0, 0.0, 1.0)))
+>>> p = x**3 * y + y * x**3 + x**6
+>>> common_powers(p), in_powers(p, common_powers(p))
+({'x': 3}, x x + x y + y x)
 """
 
 from __future__ import annotations
 
 import cmath
+import math
+from collections.abc import Mapping
+from itertools import groupby
 
 from rmtland.free.polynomials.noncommutative_polynomial import Letter, Polynomial, Word
 
-__all__ = ["free_summands", "sandwich", "square_of"]
+__all__ = ["common_powers", "free_summands", "in_powers", "sandwich", "square_of"]
 
 _ROUNDING = 1e-13
 
@@ -143,3 +150,47 @@ def square_of(p: Polynomial) -> tuple[Polynomial, tuple[float, float, float]] | 
     ):
         return None
     return q, (constant.real + 0.0, slope.real + 0.0, lead.real)
+
+
+def common_powers(p: Polynomial) -> dict[str, int]:
+    """Return the variables that occur in powers of x^k only, k > 1, with the largest such k.
+
+    Parameters
+    ----------
+    p : Polynomial
+        Any polynomial.
+
+    Returns
+    -------
+    dict of str to int
+        Names of self-adjoint variables, with their powers.
+    """
+    powers: dict[str, int] = {}
+    for word in p.coefficients:
+        for letter, run in groupby(word):
+            length = len(list(run)) if letter.self_adjoint else 1
+            powers[letter.name] = math.gcd(powers.get(letter.name, 0), length)
+    return {name: power for name, power in powers.items() if power > 1}
+
+
+def in_powers(p: Polynomial, powers: Mapping[str, int]) -> Polynomial:
+    """Return a polynomial with x in the place of x^k.
+
+    Parameters
+    ----------
+    p : Polynomial
+        Any polynomial.
+    powers : mapping of str to int
+        k for some variables, which divides all powers of them in p (`common_powers`).
+
+    Returns
+    -------
+    Polynomial
+        In the variables of p; those that are named stand for their powers.
+    """
+    written: dict[Word, complex] = {}
+    for word, value in p.coefficients.items():
+        runs = [(letter, len(list(run))) for letter, run in groupby(word)]
+        kept = [(letter,) * (size // powers.get(letter.name, 1)) for letter, size in runs]
+        written[sum(kept, ())] = value
+    return Polynomial(written)

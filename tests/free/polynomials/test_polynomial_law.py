@@ -68,6 +68,33 @@ def test_sandwich_is_the_free_product_with_the_square(middle):
     agree(law, free_product(middle, Discrete((1.0, 4.0), (0.5, 0.5))))
 
 
+@pytest.mark.parametrize(
+    ("p", "written", "places"),
+    [
+        (x**3 * y + y * x**3, x * y + y * x, (-1.0, 0.5, 2.0)),
+        (x**2 * y * x**4 + x**4 * y * x**2 - y, x * y * x**2 + x**2 * y * x - y, (0.5, 1.0, 1.2)),
+    ],
+)
+def test_powers_of_a_variable_are_a_variable(p, written, places):
+    law = law_of_polynomial(p, x=Discrete(places, (0.3, 0.3, 0.4)), y=MarchenkoPastur(0.5))
+    assert law.polynomial == written
+    direct = law_of_polynomial(
+        p, x=Discrete(places, (0.3, 0.3, 0.4)), y=MarchenkoPastur(0.5), method="subordination"
+    )
+    assert direct.polynomial == p
+    z = np.array([0.3 + 0.1j, -1.0 + 0.02j, 4.0 + 1.0j])
+    assert law.stieltjes(z) == pytest.approx(direct.stieltjes(z), rel=1e-11)
+    assert law._exact_moments(3) == pytest.approx(direct._exact_moments(3), rel=1e-13)
+
+
+def test_a_power_of_a_variable_may_be_a_number():
+    sign, flat = Discrete((-1.0, 1.0), (0.3, 0.7)), Uniform(0.0, 1.0)
+    assert law_of_polynomial(x**2 * y + y * x**2, x=sign, y=flat) == affine(flat, scale=2.0)
+    assert law_of_polynomial(x**2 * y + y * x**2 + x**4, x=sign, y=flat) == affine(
+        flat, scale=2.0, shift=1.0
+    )
+
+
 @pytest.mark.parametrize("route", ["gaussian", "subordination"])
 def test_wishart_around_wigner(route):
     # y x y with x of variance 1 has as many positive as negative values; its square root sandwich
