@@ -210,10 +210,7 @@ def _compile(function: Any, made: dict[Any, Any], rooms: dict[int, dict[str, Any
         function.__code__, room, function.__name__, function.__defaults__, function.__closure__
     )
     inline = "always" if function in _inlined else "never"
-    options = _OPTIONS | {"inline": inline, "no_cfunc_wrapper": True}
-    if function in _inner:  # no way in from Python: a tenth of the time to compile
-        options["no_cpython_wrapper"] = True
-    found = made[function] = compiled(**options)(copy)
+    found = made[function] = compiled(inner=function in _inner, inline=inline, **_OPTIONS)(copy)
     for name, value in names.items():
         plain = value.function if isinstance(value, Kernel) else value
         if isinstance(plain, types.FunctionType) and (plain is not value or plain in _inner):

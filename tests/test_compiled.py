@@ -125,6 +125,24 @@ def test_every_kernel_is_compiled_here():
             assert "njit" not in path.read_text("utf-8"), path
 
 
+def test_inner_kernels_are_called_by_kernels_alone():
+    """Python may not call what has no way in from Python: numba itself ends the process there."""
+
+    @compiled(inner=True)
+    def increased(x):
+        return x + 1.0
+
+    @compiled()
+    def doubled(x):
+        return 2.0 * increased(x)
+
+    with pytest.raises(TypeError, match="increased is compiled for other kernels; Python cannot"):
+        increased(1.0)
+    assert doubled(1.0) == 4.0
+    with pytest.raises(TypeError, match="increased is compiled for other kernels; Python cannot"):
+        increased(1.0)  # now compiled
+
+
 THREADS = """
 import threading, numpy as np
 from rmtland.ensembles.sturm import lanes, sweep

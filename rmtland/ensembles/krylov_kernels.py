@@ -21,12 +21,16 @@ _EVERYWHERE = -1  # in place of a block: in all of them
 _EXHAUSTED = 1e-13  # a new direction that is shorter, relative to the operator, is rounding
 
 # Sums may be taken in any order, which lets the compiler use vector instructions.
-_jit: Any = compiled(
-    nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
-)
+_options: Any = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+}
+_jit: Any = compiled(**_options)
+_inner: Any = compiled(inner=True, **_options)
 
 
-@_jit
+@_inner
 def _dot(a, b, start, stop):
     total = 0.0
     for k in range(start, stop):
@@ -34,20 +38,20 @@ def _dot(a, b, start, stop):
     return total
 
 
-@_jit
+@_inner
 def _add(a, factor, b, start, stop):
     for k in range(start, stop):
         a[k] += factor * b[k]
 
 
-@_jit
+@_inner
 def _quotient(a, divisor, out):
     """Write a / divisor into `out`; for whole arrays numba takes seconds to compile error texts."""
     for k in range(out.size):
         out[k] = a[k] / divisor
 
 
-@_jit
+@_inner
 def _chi(generator, size, used, unit):
     """Norm of a Gaussian vector, over sqrt(n), on the directions that are not used yet."""
     if unit == 0.0:
@@ -57,7 +61,7 @@ def _chi(generator, size, used, unit):
     return 0.0
 
 
-@_jit
+@_inner
 def _normal(generator, unit):
     return generator.standard_normal() * unit if unit > 0.0 else 0.0
 
@@ -167,7 +171,7 @@ class _Link(NamedTuple):
     far_count: NumpyArray
 
 
-@_jit
+@_inner
 def _space(sizes, calls, unit):
     cap = 0
     for size in sizes:
@@ -175,7 +179,7 @@ def _space(sizes, calls, unit):
     return _Space(sizes, np.zeros(sizes.size), np.zeros(cap, np.int64), np.zeros(1, np.int64))
 
 
-@_jit
+@_inner
 def _link(rows, near, far):
     a, b = near.owner.size, far.owner.size
     return _Link(
@@ -188,14 +192,14 @@ def _link(rows, near, far):
     )
 
 
-@_jit
+@_inner
 def _flip(link):
     return _Link(
         link.far, link.far_image, link.near, link.near_image, link.far_count, link.near_count
     )
 
 
-@_jit
+@_inner
 def _split(vector, rows, count, dim, coefficients):
     """Take from a vector its part on orthonormal rows; returns the norm left.
 
@@ -215,7 +219,7 @@ def _split(vector, rows, count, dim, coefficients):
     return norm
 
 
-@_jit
+@_inner
 def _fresh(generator, unit, space, block):
     """Gaussian vector, over sqrt(n), isotropic in each block (or in one block alone).
 
@@ -239,7 +243,7 @@ def _fresh(generator, unit, space, block):
     return out
 
 
-@_jit
+@_inner
 def _apply_isometry(generator, unit, n, link, near, far, vector):
     """Apply a Haar isometry with near[j] -> far[j]; a new direction goes to a uniform one."""
     rest = vector.copy()
@@ -260,7 +264,7 @@ def _apply_isometry(generator, unit, n, link, near, far, vector):
     return out
 
 
-@_jit
+@_inner
 def _apply_gaussian(generator, unit, near_size, far_size, link, near, far, block, vector):
     """Apply a Gaussian matrix with entries N(0, 1/n) that maps into one block of the far space."""
     rest = vector.copy()
@@ -286,7 +290,7 @@ def _apply_gaussian(generator, unit, near_size, far_size, link, near, far, block
     return out
 
 
-@_jit
+@_inner
 def _scaled(space, factors, vector):
     """Multiply each block of a vector by a factor."""
     scaled = np.zeros(vector.size)
@@ -295,7 +299,7 @@ def _scaled(space, factors, vector):
     return scaled
 
 
-@_jit
+@_inner
 def _through_chain(generator, unit, t, depth, chain_sizes, chains, links, everywhere, image):
     """Apply A B B^T A^T of Wishart matrix t: down its chain of spaces, and up again."""
     for move in range(2 * depth):
@@ -318,7 +322,7 @@ def _through_chain(generator, unit, t, depth, chain_sizes, chains, links, everyw
     return image
 
 
-@_jit
+@_inner
 def _through_turn(generator, unit, n, t, factors, main, turned, turns, hidden, halves, vector):
     """Apply conjugated spectrum or block matrix t: turn into its own space, and back."""
     haars = factors.haar_start.size - 1
@@ -429,7 +433,7 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
     return steps
 
 
-@_jit
+@_inner
 def _swap_blocks(generator, unit, sizes, space, hidden, upper, lower, vector):
     """Apply [[0, E X^T], [X E^T, 0]]: each block through the hidden space into the other."""
     everywhere = np.int64(_EVERYWHERE)

@@ -33,7 +33,7 @@ ARRIVED, REFUSED, LOST = 1, 2, 3
 _NEAR = 3e-4  # eigenvalues closer than that, relative to G/G', are nearly one
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _block_energy(u, pencil):
     total = pencil.frames.shape[1]
     sigma = np.zeros((total, total), dtype=np.complex128)
@@ -45,7 +45,7 @@ def _block_energy(u, pencil):
     return sigma
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _resolvent(z, u, pencil, rows, n):
     """First half of a step at one point, into row n; blocks of size 3 and more leave D^-1 w."""
     sigma = _block_energy(u, pencil)
@@ -108,7 +108,7 @@ def divided(count, zeta, g, slope, pencil, table, near):
     return found
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _terms_in_rest(low, used, sign, x, up, left, right_factors, column, row, outer, inner):
     """Terms in X of one part, with the rest of X on either side of them."""
     total, size = x.shape[0], up.shape[0]
@@ -137,7 +137,7 @@ def _terms_in_rest(low, used, sign, x, up, left, right_factors, column, row, out
             outer[0, t, i, total], outer[1, t, i, total] = before, after
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _linear(u, n, rows, g, table, pencil, work, system, right, terms):
     """Jacobian and both right sides (defect, minus its slope in z) at one point.
 
@@ -218,7 +218,7 @@ def _linear(u, n, rows, g, table, pencil, work, system, right, terms):
     return blur
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _entries(u, part, used, sign, value, left, right_factors, outer, pencil, system, right):
     """Rows of the linear equation that belong to one part."""
     low = pencil.starts[part]
@@ -267,7 +267,7 @@ def _entries(u, part, used, sign, value, left, right_factors, outer, pencil, sys
         right[a, 0] = u[a] - projected
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _workspace(pencil):
     most = 1
     for part in range(pencil.kinds.size):
@@ -282,7 +282,7 @@ def _workspace(pencil):
     )
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _hermitian_part(a):
     """Hermitian part of a matrix in place."""
     for i in range(a.shape[0]):
@@ -291,7 +291,7 @@ def _hermitian_part(a):
             a[i, j], a[j, i] = value, value.conjugate()
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _is_physical(z, u, du, n, rows, pencil, blur):
     """Whether Im M <= 0 and Im w >= 0, or M Hermitian and decreasing, w increasing, in z."""
     k = pencil.frames.shape[0]

@@ -19,7 +19,7 @@ _NEWTON = 25
 _DESCENTS = 400
 
 
-@compiled()
+@compiled(inner=True)
 def eliminate(a, b):
     """Solve a x = b in place by Gaussian elimination; False where a is singular."""
     n, columns = b.shape
@@ -53,14 +53,14 @@ def eliminate(a, b):
     return True
 
 
-@compiled()
+@compiled(inner=True)
 def copied(source, target):
     """Write a vector into another; numba takes seconds to compile the error text of `b[:] = a`."""
     for i in range(target.size):
         target[i] = source[i]
 
 
-@compiled()
+@compiled(inner=True)
 def is_positive(h, slack):
     """Whether the Hermitian matrix h + slack is positive semi-definite, by Cholesky in place."""
     n = h.shape[0]
@@ -80,7 +80,7 @@ def is_positive(h, slack):
     return True
 
 
-@compiled()
+@compiled(inner=True)
 def _matrix_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect, slope):
     """M, the defect u - phi(M), its Jacobian, and -phi(M P M), of a point; terms of the defect."""
     r, k = basis.shape[0], basis.shape[1]
@@ -130,7 +130,7 @@ def _matrix_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect, 
     return terms
 
 
-@compiled()
+@compiled(inner=True)
 def _diagonal_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect, slope):
     """`_matrix_system` for diagonal matrices, stored as vectors."""
     r, k = basis.shape
@@ -161,7 +161,7 @@ def _diagonal_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect
     return terms
 
 
-@compiled()
+@compiled(inner=True)
 def _matrix_physical(z, u, du, pencil, basis, m, blur):
     k = m.shape[0]
     h = np.empty((k, k), dtype=np.complex128)
@@ -195,7 +195,7 @@ def _matrix_physical(z, u, du, pencil, basis, m, blur):
     return is_positive(h, max(1e-7, blur) * largest)
 
 
-@compiled()
+@compiled(inner=True)
 def _diagonal_physical(z, u, du, pencil, basis, m, blur):
     size, imaginary, highest = 0.0, 0.0, -np.inf
     for i in range(m.size):
@@ -214,7 +214,7 @@ def _diagonal_physical(z, u, du, pencil, basis, m, blur):
     return least >= -max(1e-7, blur) * most
 
 
-@compiled()
+@compiled(inner=True)
 def _newton(z, u, du, pencil, mean, basis, functionals, m, scale, limit):
     """Newton's method at one point, in place: (accepted, steps, size of the relative defect).
 

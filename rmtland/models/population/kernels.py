@@ -47,7 +47,7 @@ def _node_map(z, w, x, o, sizes, sigma, share, out):
     out[6] = -(rest * pp + w * b * b) / det
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _trace(z, w, x, sizes, sigma, share):
     """Mean of M_bb at a node."""
     energy = sizes[0] * x[3]
@@ -74,7 +74,7 @@ def _slope_average(o, g, slopes, masses, out):
     out[0], out[1], out[2] = last * one, -two, first * one
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _size_of(z, w, x, j):
     """Size of an unknown, for those that vanish in places."""
     if j == 0 or j == 3:
@@ -85,7 +85,7 @@ def _size_of(z, w, x, j):
     return abs(x[1]) + 1e-3 * np.sqrt(abs(x[0]) * last / (abs(w) + 1e-3))
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _block_of(z, w, weights, x, o, sizes, sigma, share, images, block):
     """Fill the maps of all nodes and the slope block, the weighted sum of their parts."""
     block[:] = 0
@@ -95,7 +95,7 @@ def _block_of(z, w, weights, x, o, sizes, sigma, share, images, block):
             block[i] += weights[n] * images[n, 4 + i]
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _eliminate_nodes(z, w, weights, x, o, sizes, sigma, share, images, reach, steps, gain):
     """Newton steps at the nodes and of the slope block, as linear functions of that of Omega.
 
@@ -142,7 +142,7 @@ def _eliminate_nodes(z, w, weights, x, o, sizes, sigma, share, images, reach, st
     return True
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     """One Newton step, in place. Returns its relative size, or -1 where a matrix is singular.
 
@@ -214,7 +214,7 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     return largest
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _solve_path(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     """Newton steps until they no longer shrink: number of steps and the size of the last."""
     last = np.inf
@@ -228,7 +228,7 @@ def _solve_path(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     return _NEWTON, last
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _start(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     """Averaged iteration high above the axis, where it contracts."""
     images, block = np.empty((w.size, 7), dtype=np.complex128), np.empty(3, dtype=np.complex128)
@@ -257,7 +257,7 @@ def _start(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
             break
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _value(z, w, outer, inner, x, sizes, sigma, share):
     """G: weighted sum of M_a and M_bb."""
     total = 0j
@@ -267,7 +267,7 @@ def _value(z, w, outer, inner, x, sizes, sigma, share):
     return total
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _is_physical(z, w, outer, inner, x, before, g, sizes, sigma, share):
     """Whether imaginary parts are not positive, of G and at the weighted nodes on the axis.
 
@@ -290,7 +290,7 @@ def _is_physical(z, w, outer, inner, x, before, g, sizes, sigma, share):
     return _is_smooth(w, x)
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _is_smooth(w, x):
     """Whether the unknowns are continuous along the path of nodes below the axis.
 
@@ -308,7 +308,7 @@ def _is_smooth(w, x):
     return True
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _copy_state(x, o, nodes, energy):
     """Write the unknowns at the nodes and the self-energy into others."""
     for n in range(x.shape[0]):
@@ -316,7 +316,7 @@ def _copy_state(x, o, nodes, energy):
     copied(o, energy)
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", inner=True)
 def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes, masses, floor):
     """Move a solution from z to a target in steps of adapted length.
 

@@ -63,10 +63,10 @@ _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _ROUNDS = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to an integer
 _LEAK = 0.01
 
-_OPTIONS = {"error_model": "numpy", "nogil": True}
+_OPTIONS: Any = {"error_model": "numpy", "nogil": True}
 
 
-@compiled(**_OPTIONS, inline="always")
+@compiled(**_OPTIONS, inner=True, inline="always")
 def _exp_and_expm1(u: float) -> tuple[float, float]:
     """Return exp(u) and exp(u) - 1 for -800 <= u <= 0, without a branch."""
     k = (u * _LOG2_E + _ROUNDS) - _ROUNDS
@@ -148,7 +148,7 @@ def activate(code: int, z: Real, a: Real, slope: Real, bend: Real) -> None:
                 slope[i], bend[i] = sigmoid, change
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _output_derivatives(
     code: int, outputs: Real, targets: Real, signal: Real, tangent: Real, bent: Real
 ) -> float:
@@ -197,29 +197,29 @@ def _output_derivatives(
     return total
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _matrix(buffer: Real, start: int, rows: int, columns: int) -> Real:
     return buffer[start : start + rows * columns].reshape(rows, columns)
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _times(first: Real, second: Real, out: Real) -> None:
     np.dot(first, second, out)
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _transposed_times(first: Real, second: Real, out: Real) -> None:
     np.dot(first.T, second, out)
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _add(target: Real, source: Real) -> None:
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             target[i, j] += source[i, j]
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _add_to_rows(target: Real, vectors: Real, start: int) -> None:
     if start >= 0:
         for i in range(target.shape[0]):
@@ -227,7 +227,7 @@ def _add_to_rows(target: Real, vectors: Real, start: int) -> None:
                 target[i, j] += vectors[start + j]
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _add_column_sums(target: Real, start: int, source: Real) -> None:
     if start >= 0:
         for i in range(source.shape[0]):
@@ -235,7 +235,7 @@ def _add_column_sums(target: Real, start: int, source: Real) -> None:
                 target[start + j] += source[i, j]
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _is_finite(matrix: Real) -> bool:
     """Whether an array of two axes is finite, by sums that are vector instructions."""
     check = np.zeros(matrix.shape[1])
@@ -245,7 +245,7 @@ def _is_finite(matrix: Real) -> bool:
     return bool(check.sum() == 0.0)
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _effective(vector: Real, layout: Integer, scales: Real) -> tuple[Real, Real]:
     """Return weights as they multiply, each matrix by rows and by columns."""
     rows, columns = vector.copy(), np.empty(vector.size)
@@ -259,7 +259,7 @@ def _effective(vector: Real, layout: Integer, scales: Real) -> tuple[Real, Real]
     return rows, columns
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _means(total: Real, vector: Real, layout: Integer, scales: Real, m: int, decay: float) -> None:
     """Turn sums over samples into means in the parameters' own scale, and add the decay."""
     for layer in range(len(layout)):
@@ -271,7 +271,7 @@ def _means(total: Real, vector: Real, layout: Integer, scales: Real, m: int, dec
         total[i] = total[i] / m + decay * vector[i]
 
 
-@compiled(**_OPTIONS)
+@compiled(**_OPTIONS, inner=True)
 def _forward(
     x: Real,
     layout: Integer,
