@@ -10,6 +10,7 @@ from importlib.metadata import version as installed
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 sys.path.insert(0, os.path.dirname(__file__))
+import formula_directive
 import object_links
 import subject_index
 
@@ -176,6 +177,7 @@ def _members_listed(app, what, name, obj, options, lines):
 
 
 def setup(app):
+    app.add_directive("formula", formula_directive.Formula)
     app.connect("source-read", object_links.objects_linked)
     app.connect("autodoc-skip-member", _fields_left_out)
     app.connect("autodoc-process-docstring", _symbols_kept, priority=900)  # after numpydoc

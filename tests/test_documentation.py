@@ -21,6 +21,7 @@ FORMULAS = [
     if len(row := re.split(r"(?<!\\)\|", line)) == 5 and not row[1].startswith((" formula", "--"))
 ]
 """Objects of each row of the formula index, the public one first."""
+formula_index = runpy.run_path(str(DOCS.parent / "scripts" / "make_formula_index.py"))
 
 
 def resolved(name):
@@ -53,6 +54,52 @@ def test_every_formula_names_objects_and_the_first_has_a_page(names):
     pages = {f"{room}.{name}" for room in rooms for name in importlib.import_module(room).__all__}
     owner = names[0].rpartition(".")[0]
     assert names[0] in {*rooms, *pages} or owner in pages  # a method is on the page of its class
+
+
+def test_the_formula_index_is_that_of_the_docstrings():
+    """With every formula of the package: none stands where no page shows it."""
+    page = formula_index["page"]()
+    assert page == (DOCS / "formulas.md").read_text("utf-8")
+    sources = [path.read_text("utf-8") for path in (DOCS.parent / "rmtland").rglob("*.py")]
+    assert sum(text.count(".. formula:: ") for text in sources) == len(FORMULAS)
+    assert not re.search(r"\| +\|$", page, re.MULTILINE)  # each has a source
+
+
+def test_a_formula_is_read_with_its_objects_and_the_references_that_it_cites():
+    (row,) = formula_index["rows_of"]("room.stated", stated)
+    assert row == (
+        r"| A law, $\lvert x \rvert = 1$ | `room.stated`, `room.other` with `n=1` or `n=2`, "
+        r"by `room.hidden` | Bee et al. 1999 |"
+    )
+    text = r"An old law, :math:`x`"
+    assert formula_index["sources"](text, stated) == "E and O'Neill 1987; Bee et al. 1999"
+    for wrong in ("A law [3]_", "A law |x|"):
+        found = type("Found", (), {"__doc__": f"Found.\n\n.. formula:: {wrong}\n"})
+        with pytest.raises(SystemExit, match=r"\[3\]|cites|write"):
+            formula_index["rows_of"]("Found", found)
+
+
+def stated():
+    r"""Do nothing.
+
+    .. formula:: A law, :math:`\lvert x \rvert
+        = 1` [2]_
+        :with: n=1 or n=2
+        :by: room.hidden
+        :and: room.other
+
+    References
+    ----------
+    .. [1] W. E and M. E. O'Neill, On 1985 bees, Hives 1987.
+    .. [2] A. Bee, C.-L. Dee, E. van der Fee and G. Hee, A long title, J. Bees 7 (1999)
+           1801-1850.
+    """
+
+
+@pytest.mark.parametrize("words", ["Anonymous, A title, 1999.", "A. Bee, A title, J. Bees."])
+def test_a_reference_without_authors_or_year_has_no_short_form(words):
+    with pytest.raises(SystemExit, match="authors, with initials, and a year"):
+        formula_index["short"](words)
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)

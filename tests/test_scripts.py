@@ -22,6 +22,7 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
     "fuzz_free.py": ["--count", "2"],
     "make_bibliography.py": [],
+    "make_formula_index.py": [],
     "write_statements.py": ["--check"],
     "fuzz_polynomials.py": ["--count", "2"],
     "bench_dyson.py": ["--n", "4", "--points", "5", "--linear", "41"],
@@ -109,6 +110,7 @@ NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 SAYS = {
     "fuzz_free.py": (r"'right': (?P<value>\d+)", 1, 2),
     "make_bibliography.py": (r"Pennington and Y. Bahri", None, None),
+    "make_formula_index.py": (r"`rmtland.laws.Semicircle` \| Wigner 1958 \|", None, None),
     "write_statements.py": (r"in step: (?P<value>\d+) pages", 2, 2),
     "fuzz_polynomials.py": (rf"2 polynomials: (?P<value>{NUMBER}) wrong", 0, 0),
     "bench_dyson.py": (rf"MatrixDyson .* us a point, worst error (?P<value>{NUMBER})", 0, 1e-6),

@@ -93,6 +93,8 @@ class CurvatureRecord:
 class CurvatureMonitor:
     """Record curvature while a network trains.
 
+    .. formula:: Sharpness beside :math:`2/h`, :math:`h` the step size
+
     For a PyTorch loop give the operator and call `step` after every training step: the operator of
     `from_torch` follows the parameters. As the callback of `rmtland.networks.train` pass `watch`.
     `on_train_batch_end` has the signature of a Lightning callback.

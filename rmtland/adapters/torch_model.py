@@ -85,7 +85,10 @@ def from_torch(
     move_data: bool = False,
     check: bool = True,
 ) -> TorchOperator:
-    """Return the Hessian of a PyTorch model's loss, or a part of it, as an operator.
+    r"""Return the Hessian of a PyTorch model's loss, or a part of it, as an operator.
+
+    .. formula:: Hessian, Gauss-Newton and Fisher products of a data set in batches, :math:`L =
+        \sum_b S_b/\sum_b N_b`
 
     Parameters
     ----------

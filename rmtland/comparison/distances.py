@@ -138,6 +138,8 @@ def compare(
 ) -> Comparison:
     """Measure how far a spectrum and a theory are apart.
 
+    .. formula:: Kolmogorov and Wasserstein distances to a law
+
     Parameters
     ----------
     spectrum : Spectrum

@@ -95,7 +95,11 @@ _POINTS: dict[str, type[Points]] = {
 
 @dataclass(frozen=True)
 class Fit(Generic[T]):
-    """A member of a family fitted to a spectrum.
+    r"""A member of a family fitted to a spectrum.
+
+    .. formula:: Errors of a fit to an estimated spectrum, :math:`A \operatorname{cov}(F) A^\top`
+        with a Brownian bridge
+        :by: rmtland.comparison.fit_errors.estimate_errors
 
     Made by `rmtland.comparison.fit`.
 
@@ -181,7 +185,11 @@ def fit(
     rng: Rng = None,
     resamples: int = 40,
 ) -> Fit[T]:
-    """Fit the parameters of a family to a spectrum.
+    r"""Fit the parameters of a family to a spectrum.
+
+    .. formula:: Joint density of the eigenvalues of Wishart, Gaussian and Jacobi matrices,
+        :math:`\eta \cdot T - A(\eta)` with :math:`T = (\sum \log \lambda, \sum \lambda)`, ...
+        :by: rmtland.comparison.joint_density.joint_density
 
     Parameters
     ----------
@@ -235,6 +243,10 @@ def fit(
     --------
     rmtland.comparison.goodness_of_fit : whether the spectrum may come from what was fitted.
     rmtland.comparison.signals : how many of the outliers are above chance.
+
+    References
+    ----------
+    .. [1] R. J. Muirhead, Aspects of Multivariate Statistical Theory, Wiley 1982, chapters 3 and 9.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")

@@ -56,7 +56,11 @@ __all__ = ["Goodness", "goodness_of_fit"]
 
 @dataclass(frozen=True, eq=False)
 class Goodness:
-    """Whether a spectrum may come from a theory.
+    r"""Whether a spectrum may come from a theory.
+
+    .. formula:: Bulk beside spikes, :math:`N(x) = n F(x) - \sum_s \arg(1 - h(x +
+        i0)/h(\lambda_s))/\pi`
+        :by: rmtland.comparison.spectral_shift.spectral_shift
 
     Made by `rmtland.comparison.goodness_of_fit`.
 
@@ -70,6 +74,13 @@ class Goodness:
         Of the B matrices drawn, ascending.
     refitted : tuple of str
         Parameters that were fitted to each matrix again.
+
+    References
+    ----------
+    .. [1] M. G. Krein, On the trace formula in perturbation theory, Matematicheskii Sbornik 33
+           (1953) 597-626.
+    .. [2] F. Benaych-Georges and R. R. Nadakuditi, The eigenvalues and eigenvectors of finite, low
+           rank perturbations of large random matrices, Advances in Mathematics 227 (2011) 494-521.
     """
 
     p_value: float
@@ -101,7 +112,10 @@ def goodness_of_fit(
     resamples: int = 199,
     rng: Rng = None,
 ) -> Goodness:
-    """Test whether a spectrum may come from a theory.
+    r"""Test whether a spectrum may come from a theory.
+
+    .. formula:: Goodness of fit of eigenvalues, :math:`p = (1 + \#\{T_b \ge T\})/(B + 1)` over
+        matrices drawn
 
     Parameters
     ----------

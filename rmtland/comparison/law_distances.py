@@ -79,7 +79,9 @@ class LawDistance(NamedTuple):
 
 
 def kolmogorov_distance(first: Theory, second: Theory, *, tolerance: float = 1e-6) -> LawDistance:
-    """Largest difference of the distribution functions of two laws.
+    r"""Largest difference of the distribution functions of two laws.
+
+    .. formula:: Distance between two laws, :math:`\sup_x \lvert F - G \rvert`, with a proved error
 
     Parameters
     ----------
@@ -134,7 +136,10 @@ def kolmogorov_distance(first: Theory, second: Theory, *, tolerance: float = 1e-
 
 
 def wasserstein_distance(first: Theory, second: Theory, *, tolerance: float = 1e-6) -> LawDistance:
-    """Area between the distribution functions of two laws, the Wasserstein-1 distance.
+    r"""Area between the distribution functions of two laws, the Wasserstein-1 distance.
+
+    .. formula:: Area between two laws, :math:`\int \lvert F - G \rvert \, dx` (earth mover's
+        distance)
 
     Parameters
     ----------

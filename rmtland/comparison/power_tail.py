@@ -72,7 +72,9 @@ class PowerTail(NamedTuple):
 def power_tail(
     values: ArrayLike, *, min_size: int = 10, resamples: int = 40, rng: Rng = None
 ) -> PowerTail:
-    """Fit a power law to the upper tail of positive values.
+    r"""Fit a power law to the upper tail of positive values.
+
+    .. formula:: Power-law tail, :math:`\hat\alpha = 1 + n/\sum_i \log(x_i/x_{\min})`
 
     Parameters
     ----------

@@ -213,6 +213,9 @@ def nonlinear_shrinkage(
 ) -> Shrinkage:
     r"""Shrink the eigenvalues of a sample covariance matrix as the population asks for.
 
+    .. formula:: Nonlinear shrinkage, :math:`\delta(\lambda) = \lambda / \lvert 1 - c + c \lambda
+        G(\lambda + i0) \rvert^2`, the population by free deconvolution
+
     Parameters
     ----------
     spectrum : Spectrum or array_like, shape (p,)

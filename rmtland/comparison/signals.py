@@ -130,7 +130,11 @@ class Signals:
 def signals(
     spectrum: Spectrum, noise: Theory, *, level: float = 0.05, beta: int | None = None
 ) -> Signals:
-    """Count the signals in a spectrum whose bulk is noise.
+    r"""Count the signals in a spectrum whose bulk is noise.
+
+    .. formula:: Number of signals: largest eigenvalue of noise, :math:`\mu = (\sqrt{N - 1/2} +
+        \sqrt{M - 1/2})^2`, variance estimated
+        :and: rmtland.comparison.spectra_of_weights
 
     Parameters
     ----------
@@ -161,6 +165,20 @@ def signals(
     See Also
     --------
     rmtland.comparison.spectra_of_weights : the same for the singular values of weights.
+
+    References
+    ----------
+    .. [1] I. M. Johnstone, On the distribution of the largest eigenvalue in principal components
+           analysis, Annals of Statistics 29 (2001) 295-327.
+    .. [2] N. El Karoui, A rate of convergence result for the largest eigenvalue of complex white
+           Wishart matrices, Annals of Probability 34 (2006) 2077-2117.
+    .. [3] Z. Ma, Accuracy of the Tracy-Widom limits for the extreme eigenvalues in white Wishart
+           matrices, Bernoulli 18 (2012) 322-359.
+    .. [4] B. Nadler, On the distribution of the ratio of the largest eigenvalue to the trace of a
+           Wishart matrix, Journal of Multivariate Analysis 102 (2011) 363-371.
+    .. [5] S. Kritchman and B. Nadler, Non-parametric detection of the number of signals: hypothesis
+           testing and random matrix theory, IEEE Transactions on Signal Processing 57 (2009)
+           3930-3941.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")

@@ -97,7 +97,10 @@ def spike_strengths(
     size: int | None = None,
     beta: int = 1,
 ) -> tuple[Strength, ...]:
-    """Return the spikes behind outlying eigenvalues: the inverse of `rmtland.spiked`.
+    r"""Return the spikes behind outlying eigenvalues: the inverse of `rmtland.spiked`.
+
+    .. formula:: Strength of a spike from its outlier, :math:`\theta = 1/G(\lambda)`, :math:`1/(l -
+        1) = \lambda G(\lambda) - 1`, with its standard error
 
     Parameters
     ----------

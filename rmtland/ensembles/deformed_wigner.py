@@ -47,6 +47,9 @@ __all__ = ["DeformedWigner"]
 class DeformedWigner(Ensemble):
     """A given spectrum plus Gaussian noise (external source model, discrete plus noise).
 
+    .. formula:: Sum of a given spectrum and Gaussian noise (deformed Wigner, Pastur equation),
+        :math:`G(z) = G_A(z - v G(z))`
+
     Parameters
     ----------
     population : Law, Spectrum or array_like of float

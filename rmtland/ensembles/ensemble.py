@@ -73,7 +73,16 @@ _BATCH = 2**26  # bytes of a batch on a CPU: more matrices at once are no faster
 
 @dataclass(frozen=True)
 class Ensemble(SpectralModel):
-    """Random matrices of every size with one limiting law (random matrix ensemble)."""
+    """Random matrices of every size with one limiting law (random matrix ensemble).
+
+    .. formula:: Counter-based random numbers, Philox4x64-10
+        :by: rmtland.ensembles.device.philox.philox
+
+    References
+    ----------
+    .. [1] J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, Parallel random numbers: as easy
+           as 1, 2, 3, SC 2011, doi:10.1145/2063384.2063405.
+    """
 
     @property
     @abc.abstractmethod
@@ -381,6 +390,8 @@ class Ensemble(SpectralModel):
     ) -> Spectrum:
         """Draw the Gauss quadrature of Lanczos runs from a uniform start vector.
 
+        .. formula:: Lanczos quadrature in a time that does not depend on the size
+
         The time does not depend on n: only what the runs see of the matrices is drawn, exactly in
         distribution. It is drawn on the CPU: one number after the other depends on those before,
         which leaves a device nothing to share out.
@@ -411,6 +422,11 @@ class Ensemble(SpectralModel):
             library or device than NumPy's is asked for.
         TypeError
             If `steps` or `runs` is no integer.
+
+        References
+        ----------
+        .. [1] I. Dumitriu and A. Edelman, Matrix models for beta ensembles, J. Math. Phys. 43
+               (2002) 5830-5847.
         """
         on_the_cpu("lanczos", xp, device)
         size = math.inf if n == math.inf else self._size(n)

@@ -46,6 +46,8 @@ __all__ = ["GaussianEnsemble"]
 class GaussianEnsemble(TridiagonalEnsemble):
     """Gaussian (Hermite) beta ensemble (GOE, GUE, GSE; Gaussian Wigner matrices).
 
+    .. formula:: Tridiagonal models of beta ensembles
+
     Parameters
     ----------
     beta : float

@@ -148,7 +148,9 @@ class _HaarPair(Ensemble):
 
 @dataclass(frozen=True)
 class HaarSum(_HaarPair):
-    """Sums A + Q B Q^T with Haar-distributed Q (randomly rotated sums).
+    r"""Sums A + Q B Q^T with Haar-distributed Q (randomly rotated sums).
+
+    .. formula:: Randomly rotated sums :math:`A + Q B Q^\top`, :math:`Q` of Haar measure
 
     Parameters
     ----------

@@ -174,7 +174,16 @@ class Rows(abc.ABC):
 
 @dataclass(frozen=True)
 class TridiagonalEnsemble(Ensemble):
-    """An ensemble with a tridiagonal model (beta ensemble)."""
+    """An ensemble with a tridiagonal model (beta ensemble).
+
+    .. formula:: Gamma variables by rejection
+        :by: rmtland.ensembles.device.philox.chisquares
+
+    References
+    ----------
+    .. [1] G. Marsaglia and W. W. Tsang, A simple method for generating gamma variables, ACM
+           Transactions on Mathematical Software 26 (2000) 363-372.
+    """
 
     @abc.abstractmethod
     def _rows(self, n: int, draws: RowDraws) -> Rows:

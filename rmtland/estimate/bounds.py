@@ -116,6 +116,8 @@ def distance_bounds(
 ) -> DistanceBounds:
     """Bound the distances of an estimated spectrum to the true one.
 
+    .. formula:: A posteriori bounds of :math:`d_K` and :math:`W_1`
+
     Parameters
     ----------
     spectrum : Spectrum

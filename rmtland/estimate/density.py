@@ -74,6 +74,8 @@ def spectral_density(
 ) -> Spectrum:
     """Estimate the spectral measure of a symmetric operator.
 
+    .. formula:: Stochastic Lanczos quadrature; kernel polynomials
+
     Parameters
     ----------
     operator : anything that multiplies

@@ -159,6 +159,8 @@ def effective_dimension(
 ) -> FunctionTrace:
     r"""Estimate :math:`\operatorname{tr} A (A + \delta)^{-1}` of a positive semidefinite matrix.
 
+    .. formula:: :math:`\operatorname{tr} A (A + \delta)^{-1}` between Gauss and Gauss-Radau
+
     Parameters
     ----------
     operator : anything that multiplies

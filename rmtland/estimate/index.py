@@ -165,6 +165,8 @@ def negative_fraction(
 ) -> MassEstimate:
     """Estimate the fraction of negative eigenvalues (the index), with intervals.
 
+    .. formula:: Index from products: Beta law of Gaussian probes, Wilson's interval
+
     Parameters
     ----------
     operator : anything that multiplies
@@ -217,6 +219,11 @@ def negative_fraction(
     rmtland.estimate.mass_below : any other point.
     rmtland.spectrum.inertia : exact, for matrices.
     rmtland.comparison.measure : all of this at once.
+
+    References
+    ----------
+    .. [1] E. B. Wilson, Probable inference, the law of succession, and statistical inference, J.
+           Amer. Statist. Assoc. 22 (1927) 209-212.
     """
     return mass_below(
         operator,
@@ -249,7 +256,11 @@ def mass_below(
     size: int | None = None,
     **options: Unpack[KrylovOptions],
 ) -> MassEstimate:
-    """Estimate the fraction of eigenvalues below a point: the distribution function, at one x.
+    r"""Estimate the fraction of eigenvalues below a point: the distribution function, at one x.
+
+    .. formula:: Gauss-Radau node, :math:`\tilde\alpha = x + \beta_k^2/d_k(x)`;
+        Chebyshev-Markov-Stieltjes brackets
+        :by: rmtland.estimate.radau.radau
 
     Parameters
     ----------
@@ -278,6 +289,10 @@ def mass_below(
     --------
     rmtland.estimate.negative_fraction : below zero.
     rmtland.estimate.distribution_band : many points together.
+
+    References
+    ----------
+    .. [1] G. H. Golub, Some modified matrix eigenvalue problems, SIAM Review 15 (1973) 318-334.
     """
     found = symmetric_operator(operator, size=size)
     x = finite("x", x)

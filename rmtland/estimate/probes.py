@@ -86,7 +86,10 @@ def krylov_quadratures(
     rng: Rng = None,
     **options: Unpack[KrylovOptions],
 ) -> KrylovQuadratures:
-    """Run Lanczos from Gaussian probes.
+    r"""Run Lanczos from Gaussian probes.
+
+    .. formula:: Lanczos with partial reorthogonalisation, :math:`\omega` recurrence
+        :by: rmtland.estimate.lanczos.Lanczos
 
     Parameters
     ----------
@@ -135,6 +138,11 @@ def krylov_quadratures(
     See Also
     --------
     rmtland.estimate.spectral_density : the spectrum from them.
+
+    References
+    ----------
+    .. [1] H. D. Simon, The Lanczos algorithm with partial reorthogonalization, Math. Comp. 42
+           (1984) 115-142.
     """
     with ProbeRuns(operator, rng=rng, **options) as runs:
         runs.add(probes, steps)

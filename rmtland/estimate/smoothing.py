@@ -103,6 +103,8 @@ def smooth_density(
 ) -> SmoothDensity:
     """Return a density of an estimated spectrum.
 
+    .. formula:: Terminator of a continued fraction
+
     Parameters
     ----------
     spectrum : Spectrum

@@ -101,6 +101,8 @@ def trace(
 ) -> ScalarEstimate:
     """Estimate the trace.
 
+    .. formula:: Hutchinson, Hutch++, XTrace
+
     Parameters
     ----------
     operator : anything that multiplies

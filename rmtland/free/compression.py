@@ -28,6 +28,9 @@ __all__ = ["free_compression"]
 def free_compression(law: Operand, t: float, *, method: str = "automatic") -> Law:
     """Return the law of a random corner of relative size t of a matrix with the given law.
 
+    .. formula:: Free compression, law of a corner of relative size :math:`t`, :math:`R_t(g) = R(t
+        g)`
+
     Parameters
     ----------
     law : Law, Spectrum, SpectralModel or array_like of float

@@ -60,6 +60,8 @@ def free_decompression(
 ) -> Deconvolution:
     """Return the law of a matrix from the measured spectrum of a principal submatrix.
 
+    .. formula:: Free decompression, law of a matrix from a corner of it
+
     Parameters
     ----------
     part : EmpiricalLaw or Spectrum

@@ -44,7 +44,10 @@ __all__ = ["Outlier", "spiked"]
 
 @dataclass(frozen=True)
 class Outlier:
-    """An eigenvalue that a perturbation separates from the bulk.
+    r"""An eigenvalue that a perturbation separates from the bulk.
+
+    .. formula:: Overlap of the eigenvector of an outlier with its spike, :math:`-1/(\theta^2
+        G'(\lambda))`
 
     Made by `rmtland.free.spiked`.
 
@@ -65,6 +68,8 @@ class Outlier:
 
 def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[Outlier, ...]:
     """Return the outliers that a finite-rank perturbation of a matrix with this law produces.
+
+    .. formula:: Outliers of spiked matrices (BBP)
 
     Parameters
     ----------

@@ -43,7 +43,10 @@ METHODS = ("automatic", "positive", "signed")
 
 
 def free_product(*operands: Operand, method: str = "automatic") -> Law:
-    """Return the free multiplicative convolution: of A^(1/2) B A^(1/2), A positive, B of any sign.
+    r"""Return the free multiplicative convolution: of A^(1/2) B A^(1/2), A positive, B of any sign.
+
+    .. formula:: Subordination equations of products (free multiplicative convolution,
+        :math:`\boxtimes`)
 
     Parameters
     ----------
@@ -82,6 +85,11 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     Operands with very many gaps (two measured spectra, say) are looked at where a few samples
     promise a gap of the result; with more than 400 such choices the bands are found on a grid of
     1501 points, and what is narrower than that can be missed.
+
+    References
+    ----------
+    .. [1] S. T. Belinschi and H. Bercovici, A new approach to subordination results in free
+           probability, Journal d'Analyse Mathematique 101 (2007) 357-365.
     """
     choice("method", method, METHODS)
     if not operands:
@@ -157,6 +165,8 @@ def _as_wishart(law: Law) -> Law:
 
 def general_marchenko_pastur(population: Operand, aspect_ratio: float) -> Law:
     """Return the limiting law of a sample covariance matrix with a given population law.
+
+    .. formula:: Generalised Marchenko-Pastur equation (Silverstein)
 
     It is the law of S^(1/2) X X^T S^(1/2) with X of shape (n, q), independent entries of variance
     1/q, aspect_ratio = n/q, and S of law `population`: the free product of the two. For S of any

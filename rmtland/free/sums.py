@@ -58,7 +58,10 @@ METHODS = ("automatic", "rational", "subordination")
 
 @renamed_argument("route", "method")
 def free_sum(*operands: Operand, method: str = "automatic") -> Law:
-    """Return the free additive convolution of laws: the law of a sum of free operands.
+    r"""Return the free additive convolution of laws: the law of a sum of free operands.
+
+    .. formula:: Subordination equations of sums (free additive convolution, :math:`\boxplus`),
+        :math:`\omega_1 + \omega_2 = z + 1/G`
 
     Parameters
     ----------
@@ -96,6 +99,11 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
     Operands with very many gaps (two measured spectra, say) are looked at where a few samples
     promise a gap of the result; with more than 400 such choices the bands are found on a grid of
     1501 points, and what is narrower than that can be missed.
+
+    References
+    ----------
+    .. [1] S. T. Belinschi and H. Bercovici, A new approach to subordination results in free
+           probability, Journal d'Analyse Mathematique 101 (2007) 357-365.
     """
     choice("method", method, METHODS)
     if not operands:
@@ -126,6 +134,8 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
 @renamed_argument("route", "method")
 def free_power(law: Operand, t: float, *, method: str = "automatic") -> Law:
     """Return the law of t free copies added up: R_t = t R.
+
+    .. formula:: Free powers, :math:`R_t = t R`
 
     Parameters
     ----------

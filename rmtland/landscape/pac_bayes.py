@@ -210,7 +210,10 @@ def pac_bayes_bounds(
     draws: int = 1000,
     rng: Rng = None,
 ) -> PacBayesBounds:
-    """Bound the error of a classifier by PAC-Bayes, with a posterior shaped by the Hessian.
+    r"""Bound the error of a classifier by PAC-Bayes, with a posterior shaped by the Hessian.
+
+    .. formula:: PAC-Bayes, :math:`\mathrm{kl}(\hat r \Vert r) \le (\mathrm{KL}(Q \Vert P) + \ln(2
+        \sqrt n/\delta))/n`
 
     Parameters
     ----------

@@ -46,7 +46,9 @@ __all__ = ["Arcsine"]
 
 @dataclass(frozen=True)
 class Arcsine(IntervalLaw):
-    """Arcsine law (Chebyshev law of the first kind, equilibrium law; Kesten-McKay of degree 2).
+    r"""Arcsine law (Chebyshev law of the first kind, equilibrium law; Kesten-McKay of degree 2).
+
+    .. formula:: Arcsine law, :math:`\rho(x) = 1/(\pi \sqrt{(x - a)(b - x)})`
 
     Parameters
     ----------

@@ -66,6 +66,8 @@ __all__ = ["FreeMeixner"]
 class FreeMeixner(Law):
     """Free Meixner law, of mean 0 and variance 1 (law of a constant recursion).
 
+    .. formula:: Free Meixner laws
+
     Also: free Poisson, free Pascal (negative binomial), free gamma, pure free Meixner (hyperbolic
     secant) and free binomial law, centred and scaled.
 

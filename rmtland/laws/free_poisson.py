@@ -44,7 +44,9 @@ __all__ = ["FreePoisson"]
 
 @dataclass(frozen=True)
 class FreePoisson(LevyLaw):
-    """Free Poisson law (Marchenko-Pastur law, free compound Poisson law of one jump).
+    r"""Free Poisson law (Marchenko-Pastur law, free compound Poisson law of one jump).
+
+    .. formula:: Free Poisson law, :math:`R(g) = \lambda j/(1 - j g)`
 
     Parameters
     ----------

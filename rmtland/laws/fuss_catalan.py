@@ -79,6 +79,8 @@ __all__ = ["FussCatalan"]
 class FussCatalan(Law):
     """Fuss-Catalan law (free Bessel law, Raney law of index 1; products of Ginibre matrices).
 
+    .. formula:: Fuss-Catalan laws, products of Ginibre matrices
+
     Parameters
     ----------
     order : float

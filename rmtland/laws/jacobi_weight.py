@@ -70,7 +70,9 @@ class _Rule(NamedTuple):
 
 @dataclass(frozen=True)
 class JacobiWeight(IntervalLaw):
-    """Jacobi weight law (beta law, arcsine family; also Gegenbauer or ultraspherical weight).
+    r"""Jacobi weight law (beta law, arcsine family; also Gegenbauer or ultraspherical weight).
+
+    .. formula:: Beta law (Jacobi weight), :math:`\rho \propto (b - x)^\alpha (x - a)^\beta`
 
     Parameters
     ----------
@@ -92,6 +94,10 @@ class JacobiWeight(IntervalLaw):
     --------
     rmtland.laws.Arcsine, rmtland.laws.Semicircle : special cases.
     rmtland.laws.Wachter : law of Jacobi ensembles.
+
+    References
+    ----------
+    .. [1] G. Szego, Orthogonal Polynomials, American Mathematical Society, 1939, chapter 4.
     """
 
     alpha: float

@@ -58,6 +58,8 @@ __all__ = ["KestenMcKay"]
 class KestenMcKay(Law):
     """Kesten-McKay law (spectral law of the regular tree or Bethe lattice; free binomial law).
 
+    .. formula:: Kesten-McKay law
+
     Parameters
     ----------
     degree : float

@@ -78,7 +78,10 @@ class Law(LawTransforms):
     @overload
     def pdf(self, x: ArrayLike, *, method: str = ...) -> Real: ...
     def pdf(self, x: ArrayLike, *, method: str = "default") -> Values:
-        """Density of the absolutely continuous part.
+        r"""Density of the absolutely continuous part.
+
+        .. formula:: Stieltjes inversion, :math:`\rho(x) = -\operatorname{Im} G(x + i0)/\pi`
+            :with: method="stieltjes"
 
         Parameters
         ----------
@@ -433,6 +436,8 @@ class Law(LawTransforms):
 
     def edge_scale(self, n: float, *, beta: int = 1, edge: str = "upper") -> tuple[float, float]:
         r"""Centring and scaling of an extreme eigenvalue of an n x n matrix at a regular edge.
+
+        .. formula:: Scale of the largest eigenvalue at an edge
 
         At an edge e where the density is :math:`\gamma^{3/2} \sqrt d / \pi` at distance d inside,
         the largest eigenvalue is about :math:`e + s T` and the smallest :math:`e - s T` with

@@ -58,7 +58,9 @@ __all__ = ["LevyLaw", "LevyTriplet"]
 
 @dataclass(frozen=True)
 class LevyTriplet:
-    """Free Levy-Khintchine triplet with finitely many jumps.
+    r"""Free Levy-Khintchine triplet with finitely many jumps.
+
+    .. formula:: Compound free Poisson law, :math:`R = \sum_k r_k t_k/(1 - t_k g)`
 
     Parameters
     ----------

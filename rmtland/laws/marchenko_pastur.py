@@ -47,7 +47,9 @@ __all__ = ["MarchenkoPastur"]
 
 @dataclass(frozen=True)
 class MarchenkoPastur(LevyLaw):
-    """Marchenko-Pastur law (Wishart law, free Poisson law, Laguerre law).
+    r"""Marchenko-Pastur law (Wishart law, free Poisson law, Laguerre law).
+
+    .. formula:: Marchenko-Pastur law, :math:`R(g) = s/(1 - s \phi g)`
 
     Parameters
     ----------

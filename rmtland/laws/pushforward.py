@@ -69,7 +69,10 @@ __all__ = ["Pushforward", "pushforward"]
 
 
 def pushforward(law: Law, function: ArrayLike | str | Callable[..., object]) -> Law:
-    """Return the law of f(X) for X of the given law (image measure, functional calculus).
+    r"""Return the law of f(X) for X of the given law (image measure, functional calculus).
+
+    .. formula:: Law of a function of a matrix, :math:`f(X)`: :math:`X^2`, :math:`\lvert X \rvert`,
+        singular values :math:`\sqrt X` (quarter circle)
 
     Parameters
     ----------

@@ -38,7 +38,10 @@ __all__ = ["Semicircle"]
 
 @dataclass(frozen=True)
 class Semicircle(LevyLaw):
-    """Semicircle law (Wigner law, Sato-Tate law; the free Gaussian).
+    r"""Semicircle law (Wigner law, Sato-Tate law; the free Gaussian).
+
+    .. formula:: Semicircle law, :math:`R(g) = v g`, Stieltjes transform :math:`G = (z - \sqrt{z^2 -
+        4v})/2v`
 
     Parameters
     ----------

@@ -81,7 +81,9 @@ BETAS = (1, 2, 4)
 
 @dataclass(frozen=True)
 class TracyWidom(Law):
-    """Tracy-Widom law of index beta (TW1, TW2, TW4; GOE, GUE, GSE edge; soft edge; Airy process).
+    r"""Tracy-Widom law of index beta (TW1, TW2, TW4; GOE, GUE, GSE edge; soft edge; Airy process).
+
+    .. formula:: Tracy-Widom laws, :math:`\beta = 1, 2, 4`: table of Fredholm determinants
 
     The limit of the largest eigenvalue, centred and scaled, of real symmetric (beta = 1), complex
     Hermitian (2) and quaternion self-dual (4) random matrices at a regular (square-root) edge.

@@ -41,7 +41,10 @@ class LawTransforms(LawRoutes):
     @overload
     def stieltjes(self, z: ArrayLike) -> Complex: ...
     def stieltjes(self, z: ArrayLike) -> Values:
-        """Stieltjes (Cauchy) transform G(z) = integral of rho(dt) / (z - t).
+        r"""Stieltjes (Cauchy) transform G(z) = integral of rho(dt) / (z - t).
+
+        .. formula:: Stieltjes (Cauchy) transform, :math:`G(z) = \int \rho(dt)/(z - t)`, the trace
+            of the resolvent
 
         Parameters
         ----------
@@ -120,7 +123,10 @@ class LawTransforms(LawRoutes):
     @overload
     def log_potential(self, z: ArrayLike) -> Complex: ...
     def log_potential(self, z: ArrayLike) -> Values:
-        """Logarithmic potential L(z) = integral of log(z - t) rho(dt), with L' = G.
+        r"""Logarithmic potential L(z) = integral of log(z - t) rho(dt), with L' = G.
+
+        .. formula:: Logarithmic potential, :math:`L' = G`, :math:`F(x) = 1 - \operatorname{Im} L(x
+            + i0)/\pi`
 
         Principal branch for Im z > 0, complex conjugate below; a real z stands for the
         boundary value from above, so that the real part is the integral of log|x - t| and
@@ -146,6 +152,8 @@ class LawTransforms(LawRoutes):
     def r_transform(self, g: ArrayLike) -> NumpyArray: ...
     def r_transform(self, g: ArrayLike) -> Values:
         """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z.
+
+        .. formula:: R-transform, :math:`R(G(z)) + 1/G(z) = z`
 
         A closed form where the law has one; otherwise by inversion of G, for values g = G(z) that
         it takes off the convex hull of the law.
@@ -176,7 +184,10 @@ class LawTransforms(LawRoutes):
     @overload
     def s_transform(self, w: ArrayLike) -> NumpyArray: ...
     def s_transform(self, w: ArrayLike) -> Values:
-        """S-transform S(w) = (1 + w) chi(w) / w with M(1/chi(w)) = w and M(z) = z G(z) - 1.
+        r"""S-transform S(w) = (1 + w) chi(w) / w with M(1/chi(w)) = w and M(z) = z G(z) - 1.
+
+        .. formula:: S-transform, :math:`S(w) = \frac{1 + w}{w} \chi(w)` with :math:`M(1/\chi(w)) =
+            w`, :math:`M(z) = z G(z) - 1`
 
         A closed form where the law has one; otherwise by inversion of M, for values w = M(z) that
         it takes off the convex hull of the law. It needs a mean other than zero; S(0) = 1/mean.
@@ -231,7 +242,9 @@ class LawTransforms(LawRoutes):
         return math.sqrt(self.var())
 
     def moment(self, k: int) -> float:
-        """Moment of order `k` about zero, from the free cumulants.
+        r"""Moment of order `k` about zero, from the free cumulants.
+
+        .. formula:: Moments from free cumulants, :math:`M(w) = 1 + \sum_s \kappa_s (w M(w))^s`
 
         With M(w) the series of moments, M(w) = 1 + sum over s of kappa_s (w M(w))^s [1]_.
 
@@ -265,6 +278,8 @@ class LawTransforms(LawRoutes):
 
     def free_cumulants(self, k: int) -> Real:
         """First free cumulants: the mean, the variance and those of higher order.
+
+        .. formula:: Free cumulants from moments
 
         Parameters
         ----------

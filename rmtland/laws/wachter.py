@@ -81,6 +81,8 @@ class _Numbers(NamedTuple):
 class Wachter(Law):
     """Wachter law (MANOVA law, limiting Jacobi ensemble, free Jacobi law, free beta law).
 
+    .. formula:: Wachter (Jacobi, MANOVA) law
+
     Also: the law of squared canonical correlations, and of the double Wishart (Fisher) ensemble.
 
     Parameters

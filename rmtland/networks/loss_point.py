@@ -100,6 +100,8 @@ class LossPoint(LossJacobians):
     def hvp(self, v: ArrayLike) -> Array:
         """Return H v, shape (p,) or (p, k), without forming H.
 
+        .. formula:: R-operator: Hessian-vector products :math:`Hv`
+
         Parameters
         ----------
         v : array_like, shape (p,) or (p, k)
@@ -114,6 +116,11 @@ class LossPoint(LossJacobians):
         ------
         ValueError
             For vectors of another shape or not finite, or if the product overflows.
+
+        References
+        ----------
+        .. [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6
+               (1994) 147-160.
         """
         return self._curvature_product(v, "total")
 
@@ -251,7 +258,9 @@ class LossPoint(LossJacobians):
     def hessian(self, part: str) -> Array: ...
 
     def hessian(self, part: str | None = None) -> HessianSplit | Array:
-        """Return the exact Hessian of the loss, split into Gauss-Newton and residual parts.
+        r"""Return the exact Hessian of the loss, split into Gauss-Newton and residual parts.
+
+        .. formula:: Hessian by blocks, :math:`H_0 = J^\top \Lambda J/m`
 
         Parameters
         ----------
@@ -267,6 +276,11 @@ class LossPoint(LossJacobians):
         ------
         ValueError
             If an entry overflows.
+
+        References
+        ----------
+        .. [1] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient
+               descent, Neural Computation 14 (2002) 1723-1738.
         """
         replayed = self._replayed_hessian(SPLIT if part is None else (part,))
         if replayed is not None:

@@ -121,7 +121,9 @@ def average_case_optimal(
     scales: float = 3.0,
     beta: int = 1,
 ) -> AverageCase:
-    """Return the method whose every step is best on average over the curvatures.
+    r"""Return the method whose every step is best on average over the curvatures.
+
+    .. formula:: Average-case optimal method, orthogonal for :math:`\lambda^{k+1} d\mu`
 
     Parameters
     ----------
@@ -182,10 +184,11 @@ def average_case_optimal(
 def best_errors(source: Source, steps: int, *, objective: str = "loss") -> Real:
     r"""Return the least possible error after 0 to `steps` steps, as a part of the one at the start.
 
-    .. math:: \frac{1}{\sum_{j \le t} \varphi_j(0)^2}
+    .. formula:: Least error of :math:`t` steps (Christoffel function), :math:`1/\sum_{j \le t}
+        \varphi_j(0)^2`
 
-    with the orthonormal polynomials of the objective's measure, normalised to mass 1. No method
-    whose steps are fixed beforehand does better on average over isotropic starts; conjugate
+    The polynomials are the orthonormal ones of the objective's measure, normalised to mass 1. No
+    method whose steps are fixed beforehand does better on average over isotropic starts; conjugate
     gradients adapt to the start, and their loss is at most this on average.
 
     Parameters

@@ -126,7 +126,10 @@ def halting_time(
     max_steps: int = 1_000_000,
     progress: Callable[[float], object] | None = None,
 ) -> HaltingTime:
-    """Predict after how many steps the loss has fallen, from the measure of the start itself.
+    r"""Predict after how many steps the loss has fallen, from the measure of the start itself.
+
+    .. formula:: Bounds on the loss after :math:`t` steps: Gauss-Radau with node 0, weights
+        :math:`w_j/\theta_j` and :math:`2 L_0 - \sum_j w_j/\theta_j`
 
     Of a network or a model the loss is that of its linearisation at the point, whose Hessian is the
     Gauss-Newton matrix.

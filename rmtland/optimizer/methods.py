@@ -401,7 +401,10 @@ def checked_method(method: object) -> Method:
 
 
 def residual_polynomials(method: Method, nodes: Real, steps: int) -> Real:
-    """Values of the residual polynomials of degrees 0 to `steps`.
+    r"""Values of the residual polynomials of degrees 0 to `steps`.
+
+    .. formula:: Residual polynomials of first-order methods, :math:`P_{t+1} = (1 + m) P_t - m
+        P_{t-1} - h \lambda P_t`
 
     Parameters
     ----------

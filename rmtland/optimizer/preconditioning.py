@@ -234,7 +234,10 @@ class KroneckerPreconditioner(_Rooted):
     def of(
         cls, matrix: ArrayLike, shapes: Sequence[tuple[int, ...]], *, damping: float = 1e-3
     ) -> Self:
-        """Return the factors of the diagonal blocks of a matrix, by partial traces.
+        r"""Return the factors of the diagonal blocks of a matrix, by partial traces.
+
+        .. formula:: Kronecker factors by partial traces, :math:`L = \mathrm{tr}_R G`, :math:`R =
+            \mathrm{tr}_L G/\mathrm{tr}\, G`
 
         Parameters
         ----------
@@ -321,7 +324,11 @@ def _roots_of(factor: Real) -> tuple[Real, Real]:
 
 
 def preconditioned(operator: Operator, preconditioner: Preconditioner) -> LinearOperator:
-    """Return P^(-1/2) H P^(-1/2): what a preconditioned method sees.
+    r"""Return P^(-1/2) H P^(-1/2): what a preconditioned method sees.
+
+    .. formula:: Preconditioned spectrum, :math:`P^{-1/2} H P^{-1/2}`, and law of scales
+        :math:`d/(d^s + \delta)`
+        :and: rmtland.optimizer.preconditioned_law
 
     Parameters
     ----------

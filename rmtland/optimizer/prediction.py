@@ -80,7 +80,11 @@ class GradientNoise:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Errors that a method is predicted to have, each as a part of the error at the start.
+    r"""Errors that a method is predicted to have, each as a part of the error at the start.
+
+    .. formula:: Mean density of the Airy process at an edge, :math:`\mathrm{Ai}'^2 - \xi
+        \mathrm{Ai}^2`, and of real matrices
+        :by: rmtland.optimizer.edge_fluctuations.airy_density
 
     Made by `rmtland.optimizer.predict`.
 
@@ -107,6 +111,12 @@ class Prediction:
         that without drawn starts it is narrow for matrices of order below some hundred.
     noise : ndarray of float, shape (steps + 1,)
         Part of `errors` that gradient noise makes.
+
+    References
+    ----------
+    .. [1] P. J. Forrester, T. Nagao and G. Honner, Correlations for the orthogonal-unitary and
+           symplectic-unitary transitions at the hard and soft edges, Nucl. Phys. B 553 (1999)
+           601-643.
     """
 
     method: Method
@@ -189,6 +199,9 @@ def predict(
     rng: Rng = None,
 ) -> Prediction:
     """Predict the error of a method at every step.
+
+    .. formula:: Stationary variance of momentum methods, :math:`h^2 (1 + q)/((1 - q)((1 + q)^2 -
+        p^2))`
 
     Parameters
     ----------

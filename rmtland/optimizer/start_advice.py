@@ -141,7 +141,10 @@ def advise_start(
     measure: bool = True,
     preconditioner: Preconditioner | None = None,
 ) -> StartAdvice:
-    """Say which first-order method a point asks for, and try it.
+    r"""Say which first-order method a point asks for, and try it.
+
+    .. formula:: Loss of a method by the measure of the gradient, :math:`L_0 - \frac12 \int (1 -
+        P_t^2)/\lambda \, d\mu_g`
 
     Parameters
     ----------

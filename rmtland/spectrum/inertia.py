@@ -58,7 +58,9 @@ class Inertia(NamedTuple):
 
 
 def inertia(matrix: Array, shift: float = 0.0, *, zero_tolerance: float = 0.0) -> Inertia:
-    """Count the eigenvalues below, at and above `shift` without computing any.
+    r"""Count the eigenvalues below, at and above `shift` without computing any.
+
+    .. formula:: Inertia by :math:`LDL^\top` (Sylvester)
 
     Parameters
     ----------

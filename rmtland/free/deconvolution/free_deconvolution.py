@@ -78,6 +78,8 @@ def free_deconvolution(
 ) -> Deconvolution:
     """Return the law X whose free sum (or product) with the noise is the total.
 
+    .. formula:: Free deconvolution
+
     Also: free subtraction, free division, spectral denoising; with Marchenko-Pastur noise of ratio
     n/q the population eigenvalues behind those of a sample covariance matrix.
 

@@ -81,6 +81,8 @@ __all__ = ["MatrixDyson"]
 class MatrixDyson(ResolventEquation):
     """A matrix Dyson equation M = (z P - A - S[M])^{-1}.
 
+    .. formula:: Matrix Dyson equation (MDE), :math:`M^{-1} = zP - A - S[M]`
+
     Parameters
     ----------
     mean : array_like, shape (k, k)

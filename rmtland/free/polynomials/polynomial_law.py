@@ -99,6 +99,9 @@ _LONGEST_WORD = 24
 class Circular:
     """A circular variable c: the limit of a square matrix of independent entries (Ginibre).
 
+    .. formula:: Circular variable: limit of a square matrix of independent entries (Ginibre), in
+        polynomials
+
     Parameters
     ----------
     variance : float
@@ -248,6 +251,9 @@ def law_of_polynomial(
     **variables: Law | Circular,
 ) -> Law:
     """Return the law of a self-adjoint polynomial in free variables.
+
+    .. formula:: Laws of polynomials by linearisation, such as commutator :math:`i(xy - yx)` and
+        anticommutator :math:`xy + yx`
 
     Parameters
     ----------

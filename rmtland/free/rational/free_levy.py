@@ -74,6 +74,9 @@ _NODES = 24  # per band, of the cheap certificate
 class FreeLevy(LevyLaw):
     """Freely infinitely divisible law with finitely many jumps.
 
+    .. formula:: Free sum with rational R-transform (free Lévy-Khintchine form), :math:`K(g) = R(g)
+        + 1/g`
+
     Also: free compound Poisson law with a semicircular part; free sum of Marchenko-Pastur (free
     Poisson) laws and semicircles.
 

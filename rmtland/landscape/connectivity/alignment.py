@@ -148,7 +148,9 @@ def align(
     max_sweeps: int = 100,
     rng: Rng = None,
 ) -> Alignment:
-    """Permute the units of a network so that it is nearest to another.
+    r"""Permute the units of a network so that it is nearest to another.
+
+    .. formula:: Weight matching, :math:`\min_P \lvert\theta_A - P(\theta_B)\rvert^2`
 
     Parameters
     ----------

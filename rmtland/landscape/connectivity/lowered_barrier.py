@@ -65,7 +65,10 @@ def lower_barrier(
     rng: Rng = None,
     progress: Callable[[float], object] | None = None,
 ) -> Alignment:
-    """Exchange units of a network until the straight path to another is as low as that makes it.
+    r"""Exchange units of a network until the straight path to another is as low as that makes it.
+
+    .. formula:: Lowest straight path over exchanges of units, :math:`\min_P \max_t L((1 - t)
+        \theta_A + t P(\theta_B))`
 
     Ctrl-C ends it with the lowest so far.
 

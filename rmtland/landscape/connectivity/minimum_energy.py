@@ -135,6 +135,8 @@ def relaxed_path(
 ) -> RelaxedPath:
     """Relax a path towards one of minimum energy; Ctrl-C keeps the best so far.
 
+    .. formula:: Minimum-energy path, string and elastic band
+
     Parameters
     ----------
     surface : LossSurface

@@ -60,7 +60,9 @@ def trained_curve(
     rng: Rng = None,
     progress: Callable[[float], object] | None = None,
 ) -> AnyCurve:
-    """Lower the mean loss along a curve; its ends stay, and Ctrl-C keeps what is there.
+    r"""Lower the mean loss along a curve; its ends stay, and Ctrl-C keeps what is there.
+
+    .. formula:: Curves of low loss, :math:`\min_n E_t L(\theta_n(t))`
 
     Parameters
     ----------

@@ -101,7 +101,10 @@ class LayerFactor(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class JacobianLaw:
-    """The law of the eigenvalues of J J^T for J = A_L ... A_1.
+    r"""The law of the eigenvalues of J J^T for J = A_L ... A_1.
+
+    .. formula:: Free product of the laws of layers, :math:`\log z = \sum_l \log u_l(M) + (L - 1)
+        \log \frac{M}{1 + M}`; residual layers :math:`1 + D W`
 
     Parameters
     ----------

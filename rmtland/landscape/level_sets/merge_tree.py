@@ -167,7 +167,10 @@ class MergeTree:
 
 
 def merge_tree(values: ArrayLike, neighbours: str = "full") -> MergeTree:
-    """Return the merge tree of numbers on a grid.
+    r"""Return the merge tree of numbers on a grid.
+
+    .. formula:: Components of a sublevel set, :math:`N(\lambda) = \#\{\text{birth} \le \lambda <
+        \text{death}\}`
 
     Parameters
     ----------

@@ -92,7 +92,10 @@ class GaussNewtonStep(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LinearisedLoss:
-    """Half the mean squared error of a model that is linear in its parameters.
+    r"""Half the mean squared error of a model that is linear in its parameters.
+
+    .. formula:: Gauss-Newton step :math:`J^+ (y - o)` and descent :math:`u_i^\top r_k = (1 -
+        \eta\lambda_i/m)^k u_i^\top r_0` of a linearised network
 
     Made by `rmtland.landscape.linearisation.linearise`,
     `rmtland.landscape.linearisation.linearise_torch` and

@@ -53,7 +53,9 @@ _MAX_STEPS = 2**53
 
 @dataclass(frozen=True, eq=False)
 class SpectralDescent:
-    """Gradient descent on half a mean square that is linear inside, from its eigenvalues alone.
+    r"""Gradient descent on half a mean square that is linear inside, from its eigenvalues alone.
+
+    .. formula:: Filter factors of early stopping, :math:`1 - (1 - \eta\lambda/m)^k`
 
     Parameters
     ----------

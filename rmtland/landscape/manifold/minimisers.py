@@ -68,6 +68,8 @@ _SOLVED = 1e-10
 class Minimiser:
     """A point at which a network fits all samples, and the manifold through it.
 
+    .. formula:: Dimension of the manifold of minimisers, :math:`p - r m`
+
     Parameters
     ----------
     point : LossPoint

@@ -178,7 +178,9 @@ def measure_added_unit(
     steps: int = 4000,
     rng: Rng = None,
 ) -> AddedUnit:
-    """Train a network, and measure what a further unit would gain and does gain.
+    r"""Train a network, and measure what a further unit would gain and does gain.
+
+    .. formula:: Gain of one more unit, :math:`R = g^\top A^{-1} g`
 
     Parameters
     ----------

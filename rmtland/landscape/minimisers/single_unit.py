@@ -100,7 +100,9 @@ def unit_slopes(
     steps: int = 1000,
     rng: Rng = None,
 ) -> UnitSlopes:
-    """Maximise the share of the targets that a unit explains, from many starts.
+    r"""Maximise the share of the targets that a unit explains, from many starts.
+
+    .. formula:: Slope of one unit on given data, :math:`\max_w \lvert G(w)\rvert^2/(n_0 + n_2)`
 
     Parameters
     ----------

@@ -114,7 +114,9 @@ def noise_factor(samples: int, batch_size: int, sampling: str) -> float:
 
 @dataclass(frozen=True, eq=False)
 class GradientNoise:
-    """Covariance of the gradients of single samples about their mean.
+    r"""Covariance of the gradients of single samples about their mean.
+
+    .. formula:: Gradient noise, :math:`\Sigma = \frac1m \sum_\mu g_\mu g_\mu^\top - g g^\top`
 
     Made by `rmtland.landscape.noise.GradientNoise.of`.
 

@@ -82,7 +82,10 @@ _SILENT = 1e-20
 
 @dataclass(frozen=True, eq=False)
 class NoisyDescent:
-    """SGD with a constant step size on a quadratic loss, in the eigenbasis of its Hessian.
+    r"""SGD with a constant step size on a quadratic loss, in the eigenbasis of its Hessian.
+
+    .. formula:: Stationary covariance of SGD, :math:`C_{ij} = \eta^2 b \, \Sigma_{ij}/(1 - a_i
+        a_j)`, with multiplicative noise, and of reshuffled epochs
 
     Made by `rmtland.landscape.noise.NoisyDescent.of` and
     `rmtland.landscape.noise.NoisyDescent.of_matrices`.

@@ -81,7 +81,10 @@ def adaptive_scales(surface: LossSurface, theta: Real, *, by: str = "element") -
 
 
 class ScaledSurface(LossSurface):
-    """A loss in parameters e with theta = center + T e, T diagonal.
+    r"""A loss in parameters e with theta = center + T e, T diagonal.
+
+    .. formula:: Adaptive sharpness, :math:`\max_{\lvert e \rvert \le \rho} L(\theta + T_\theta e) -
+        L(\theta)`
 
     Parameters
     ----------

@@ -132,7 +132,10 @@ def ball_sharpness(
     eigenvectors: int = 3,
     rng: Rng = None,
 ) -> BallSharpness:
-    """Return the largest rise of the loss within a distance, with bounds from both sides.
+    r"""Return the largest rise of the loss within a distance, with bounds from both sides.
+
+    .. formula:: Sharpness, :math:`S_\rho = \max_{\lvert e \rvert \le \rho} L(\theta + e) -
+        L(\theta) \le \max(g \cdot e + e^\top H e/2) + M \rho^3/6`
 
     Parameters
     ----------

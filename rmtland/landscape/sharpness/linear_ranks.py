@@ -72,6 +72,8 @@ class LinearRanks(NamedTuple):
 def generic_ranks(widths: Sequence[int], *, input_rank: int | None = None) -> LinearRanks:
     """Return the ranks at almost all parameters of a deep linear network, by the formula.
 
+    .. formula:: Rank of the Hessian of a deep linear network, :math:`2 q M - L q^2 + q (r + K)`
+
     Parameters
     ----------
     widths : sequence of int

@@ -91,7 +91,10 @@ def filter_normalised(
     by: str = "filter",
     vectors: str = "zero",
 ) -> Real:
-    """Scale a direction to the filters, or layers, of a network.
+    r"""Scale a direction to the filters, or layers, of a network.
+
+    .. formula:: Filter normalisation, :math:`d_{l,i} \leftarrow d_{l,i} \lVert\theta_{l,i}\rVert /
+        \lVert d_{l,i}\rVert`
 
     Parameters
     ----------

@@ -218,6 +218,8 @@ class ConditionedEquation:
 class ConditionedDyson(HessianParts, BlockResolvent):
     """The matrix Dyson equation of a conditioned Hessian.
 
+    .. formula:: Matrix Dyson equation of a trained network
+
     Parameters
     ----------
     hessian : ConditionedHessian

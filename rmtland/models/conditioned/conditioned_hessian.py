@@ -77,7 +77,13 @@ _ZERO = 1e-11
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ConditionedHessian(HessianParts):
-    """Hessians of one network with residuals drawn anew, conditioned on what training controls.
+    r"""Hessians of one network with residuals drawn anew, conditioned on what training controls.
+
+    .. formula:: Residuals conditioned on the gradient, :math:`e = P e_0 + \sigma (1 - P) \xi`
+
+    .. formula:: Residuals conditioned on the gradient at a minimum, where :math:`H \ge 0`, and for
+        autoencoders
+        :with: on=("gradient", "minimum") or on=("gradient", "rotations")
 
     Parameters
     ----------

@@ -92,7 +92,10 @@ class IndexCurve(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CriticalPointHessian(HessianParts):
-    """Hessians of critical points of given energy, with weights, inputs and residuals drawn.
+    r"""Hessians of critical points of given energy, with weights, inputs and residuals drawn.
+
+    .. formula:: Critical points without their weights, :math:`\alpha = F(2\varepsilon/(v -
+        2\varepsilon))`
 
     Parameters
     ----------

@@ -94,7 +94,13 @@ _PLACES = 60
 
 @dataclass(frozen=True)
 class ConjugateKernel(WideNetwork, SampledModel):
-    """The matrix h_L^T h_L / n_L of the last features of a network at initialisation.
+    r"""The matrix h_L^T h_L / n_L of the last features of a network at initialisation.
+
+    .. formula:: Conjugate kernel, :math:`\mu_l = \mathrm{MP} \boxtimes (1 - b^2 + b^2 \mu_{l-1})`
+
+    .. formula:: Conjugate kernel with means in inner layers or biases (derived here), :math:`(z -
+        E_t\, (b^2 s K + r)/(1 - g))^{-1}`
+        :with: bias_variance=
 
     Parameters
     ----------

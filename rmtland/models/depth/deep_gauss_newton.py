@@ -52,6 +52,8 @@ __all__ = ["DeepGaussNewton"]
 class DeepGaussNewton(SampledModel):
     """H0 of a network of any depth with few outputs, Gaussian weights and Gaussian data.
 
+    .. formula:: :math:`H_0` of a network of any depth with few outputs
+
     Parameters
     ----------
     widths : sequence of int

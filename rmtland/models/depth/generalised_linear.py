@@ -98,7 +98,9 @@ _CURVATURES: dict[str, Callable[[Real], Real]] = {
 
 @dataclass(frozen=True)
 class GeneralisedLinearHessian(SampledModel):
-    """The Hessian X D X^T/n of a generalised linear model with normal features.
+    r"""The Hessian X D X^T/n of a generalised linear model with normal features.
+
+    .. formula:: Hessian of logistic regression, :math:`X D X^\top/n`, and its outliers
 
     Parameters
     ----------

@@ -65,7 +65,9 @@ _PIECES = 24
 
 @dataclass(frozen=True)
 class InputOutputJacobian(SampledModel):
-    """J J^T of the input-output Jacobian J = D_L W_L ... D_1 W_1 of a deep network.
+    r"""J J^T of the input-output Jacobian J = D_L W_L ... D_1 W_1 of a deep network.
+
+    .. formula:: Input-output Jacobian, :math:`S_{JJ^\top} = (S_{D^2} S_{WW^\top})^L`
 
     Parameters
     ----------

@@ -63,7 +63,10 @@ SIDES = ("outputs", "inputs")
 
 @dataclass(frozen=True)
 class LinearJacobian(SampledModel):
-    """J J^T or J^T J of the Jacobian J = W_L ... W_1 of a deep linear network.
+    r"""J J^T or J^T J of the Jacobian J = W_L ... W_1 of a deep linear network.
+
+    .. formula:: Products of Gaussian matrices of any shapes, :math:`z M = (1 + M) \prod_l s
+        (n_l/n_{l-1}) (1 + n_0 M/n_l)`
 
     Parameters
     ----------

@@ -57,7 +57,9 @@ __all__ = ["NeuralTangentKernel", "tangent_coefficients", "tangent_kernel"]
 
 @dataclass(frozen=True)
 class NeuralTangentKernel(WideNetwork, SampledModel):
-    """The neural tangent kernel J J^T of a network at initialisation.
+    r"""The neural tangent kernel J J^T of a network at initialisation.
+
+    .. formula:: Neural tangent kernel, :math:`r + \sum_l q_l\, h_l^\top h_l/n_l`
 
     Parameters
     ----------

@@ -57,7 +57,9 @@ __all__ = ["NonlinearGram"]
 
 @dataclass(frozen=True)
 class NonlinearGram(SampledModel):
-    """The Gram matrix Y Y^T/m of random features Y = f(W X), of size n1.
+    r"""The Gram matrix Y Y^T/m of random features Y = f(W X), of size n1.
+
+    .. formula:: Gram matrix of random features, quartic in :math:`\eta, \zeta, \phi, \psi`
 
     Parameters
     ----------

@@ -69,6 +69,8 @@ _ENTRIES = 2**18  # of matrices S that are held at a time
 class SoftmaxHessian(SampledModel):
     """The Hessian of softmax regression with normal features and random weights, of size K p.
 
+    .. formula:: Hessian of softmax regression
+
     Parameters
     ----------
     classes : int

@@ -77,6 +77,8 @@ _TOLERANCE = 1e-9
 class FiniteSizeHessian(CorrectedModel):
     """The spectrum of a Hessian of finite size: the matrix Dyson equation and its first correction.
 
+    .. formula:: First correction in :math:`1/n` to the Dyson equation of a one-hidden-layer Hessian
+
     Parameters
     ----------
     model : DysonHessian

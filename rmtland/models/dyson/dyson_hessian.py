@@ -125,6 +125,8 @@ __all__ = ["DysonHessian"]
 class DysonHessian(HessianParts, BlockResolvent):
     """The spectrum of H0, H1 or H of a one-hidden-layer network, given first layer and data.
 
+    .. formula:: Matrix Dyson equation of a one-hidden-layer Hessian
+
     Parameters
     ----------
     features : array_like, shape (n1, m)

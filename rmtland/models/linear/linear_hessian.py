@@ -88,6 +88,8 @@ __all__ = ["LinearHessian"]
 class LinearHessian(LinearNetwork, HessianParts):
     """The Hessian of a linear network with one hidden layer, Gaussian weights and Gaussian data.
 
+    .. formula:: Hessian of a linear network
+
     Parameters
     ----------
     inputs, hidden, outputs, samples : float
@@ -112,6 +114,11 @@ class LinearHessian(LinearNetwork, HessianParts):
     See Also
     --------
     rmtland.models.TwoLegHessian : other activations.
+
+    References
+    ----------
+    .. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+           theory, ICML 2017, PMLR 70.
     """
 
     epsilon: float = field(default=0.0, kw_only=True)

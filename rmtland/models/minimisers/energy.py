@@ -41,7 +41,10 @@ __all__ = ["MinimiserEnergy", "exponent", "linear_minimiser_energy"]
 
 @dataclass(frozen=True)
 class MinimiserEnergy:
-    """Energy of minimisers as a power of 1 - phi.
+    r"""Energy of minimisers as a power of 1 - phi.
+
+    .. formula:: Energies of minimisers, :math:`2\varepsilon = (1 - \phi)^S` (a pattern, heuristic),
+        published :math:`S = 2`
 
     Parameters
     ----------

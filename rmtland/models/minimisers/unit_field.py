@@ -88,7 +88,10 @@ class Slope:
 
 @dataclass(frozen=True)
 class UnitField:
-    """The Gaussian field of a unit's correlations with noise.
+    r"""The Gaussian field of a unit's correlations with noise.
+
+    .. formula:: Slope of one unit, :math:`S = \max_w \lvert G(w)\rvert^2/(n_0 + n_2)`: what ascent
+        reaches, what none exceeds
 
     Parameters
     ----------

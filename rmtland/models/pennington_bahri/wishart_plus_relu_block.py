@@ -55,7 +55,10 @@ __all__ = ["WishartPlusReluBlock"]
 
 @dataclass(frozen=True)
 class WishartPlusReluBlock(HessianModel):
-    """Wishart + ReLU block model; parameters as for `HessianModel`.
+    r"""Wishart + ReLU block model; parameters as for `HessianModel`.
+
+    .. formula:: R-transform of the ReLU block, :math:`\varepsilon\phi g/(2 - \varepsilon\phi^2
+        g^2)`
 
     Parameters
     ----------

@@ -51,7 +51,10 @@ __all__ = ["WishartPlusWigner"]
 
 @dataclass(frozen=True)
 class WishartPlusWigner(HessianModel):
-    """Wishart + Wigner model; parameters as for `HessianModel`.
+    r"""Wishart + Wigner model; parameters as for `HessianModel`.
+
+    .. formula:: Wishart + Wigner Hessian, :math:`\varepsilon_c`, prefactor of the 3/2 law,
+        :math:`\alpha_0 \lvert\varepsilon/\varepsilon_c - 1\rvert^{3/2}`
 
     Parameters
     ----------

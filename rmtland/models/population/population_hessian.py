@@ -78,6 +78,8 @@ class DrawnDensity(NamedTuple):
 class PopulationHessian(PopulationNetwork, HessianParts):
     """A one-hidden-layer network with Gaussian weights and Gaussian data, both averaged out.
 
+    .. formula:: Limit laws of :math:`H_0` and :math:`H_1` with Gaussian data
+
     Parameters
     ----------
     inputs, hidden, outputs, samples : float

@@ -55,6 +55,8 @@ _LEGS = 1e-9  # tolerance of the legs: density and distribution function agree
 class CrossingCorrectedHessian(CorrectedModel):
     """The spectrum of H, given first layer and data, with pairings that cross.
 
+    .. formula:: Matrix Dyson equation with pairings that cross
+
     Parameters
     ----------
     model : DysonHessian or FiniteSizeHessian

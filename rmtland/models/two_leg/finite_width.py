@@ -73,6 +73,9 @@ class _Corrected(NamedTuple):
 class FiniteWidthHessian(CorrectedModel):
     """The spectrum of H of networks of n hidden units: the limit and its correction of order 1/n.
 
+    .. formula:: Correction of order :math:`1/n` to the limit law of :math:`H`, from networks of few
+        units
+
     Parameters
     ----------
     model : TwoLegHessian

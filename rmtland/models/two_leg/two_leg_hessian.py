@@ -94,7 +94,10 @@ __all__ = ["TwoLegHessian"]
 
 @dataclass(frozen=True, eq=False)
 class TwoLegHessian(PopulationNetwork, TwoLegResolvent):
-    """H of a one-hidden-layer network with Gaussian weights and data, at positive energy.
+    r"""H of a one-hidden-layer network with Gaussian weights and data, at positive energy.
+
+    .. formula:: Limit law of :math:`H` at :math:`\varepsilon > 0`: two legs of a tensor product,
+        one averaged
 
     Parameters
     ----------
