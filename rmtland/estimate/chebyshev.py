@@ -30,9 +30,9 @@ import numpy as np
 from rmtland.estimate.beta_law import equivalent_draws
 from rmtland.estimate.bounds import ritz_interval
 from rmtland.estimate.device_lanczos import DeviceLanczos
+from rmtland.estimate.gaussian_probes import gaussian_probe
 from rmtland.estimate.lanczos import Lanczos
 from rmtland.estimate.operators import SymmetricOperator
-from rmtland.estimate.probes import gaussian_probe
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.streams import seed_of, streams

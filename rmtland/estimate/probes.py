@@ -34,6 +34,7 @@ import numpy as np
 from rmtland.arguments import count, length
 from rmtland.estimate.checkpoint import Checkpoint, GroupCheckpoint
 from rmtland.estimate.device_lanczos import DeviceLanczos
+from rmtland.estimate.gaussian_probes import gaussian_probe
 from rmtland.estimate.krylov_basis import (
     BasisStore,
     DiskBasis,
@@ -48,34 +49,7 @@ from rmtland.estimate.quadratures import KrylovOptions, KrylovQuadratures, check
 from rmtland.streams import seed_of, streams
 from rmtland.typing import NumpyArray, Rng
 
-__all__ = [
-    "KrylovOptions",
-    "KrylovQuadratures",
-    "ProbeRuns",
-    "gaussian_probe",
-    "krylov_quadratures",
-]
-
-
-def gaussian_probe(generator: np.random.Generator, size: int, *, is_complex: bool) -> NumpyArray:
-    """Draw a vector of independent standard Gaussian entries.
-
-    Parameters
-    ----------
-    generator : numpy.random.Generator
-        The probe's own.
-    size : int
-        Length.
-    is_complex : bool
-        Whether real and imaginary parts are drawn.
-
-    Returns
-    -------
-    ndarray, shape (size,)
-        float64 or complex128.
-    """
-    real = generator.standard_normal(size)
-    return real + 1j * generator.standard_normal(size) if is_complex else real
+__all__ = ["KrylovOptions", "KrylovQuadratures", "ProbeRuns", "krylov_quadratures"]
 
 
 def krylov_quadratures(

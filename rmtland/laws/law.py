@@ -38,28 +38,23 @@ from __future__ import annotations
 
 import html
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from rmtland.arguments import choice, finite, positive
+from rmtland.arguments import finite
 from rmtland.laws.edge_scale import edge_scale_of
-from rmtland.laws.pointwise import pointwise, probabilities
-from rmtland.laws.quadrature import mass_by_quadrature
-from rmtland.laws.quantiles import in_order
-from rmtland.laws.transforms import LawTransforms
+from rmtland.laws.pointwise import probabilities
 from rmtland.streams import random_generator
-from rmtland.typing import Atoms, Complex, Real, Rng, Scalar, Support, Values
+from rmtland.typing import Atoms, Complex, Real, Rng, Support, Values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from scipy.stats.distributions import rv_frozen
+from rmtland.laws.distribution import LawDistribution
 
 __all__ = ["Atoms", "Complex", "Law", "Real", "Support"]
 
 
-class Law(LawTransforms):
+class Law(LawDistribution):
     """A probability measure on the real line with everything derived from its parameters.
 
     All methods take arrays of any shape and return arrays of the same shape; a scalar gives a
@@ -71,163 +66,6 @@ class Law(LawTransforms):
         """Law of scale * X + shift in the same family; None where that is not closed under it."""
         return None
 
-    # What every law can do -----------------------------------------------------------------
-
-    @overload
-    def pdf(self, x: Scalar, *, method: str = ...) -> float: ...  # type: ignore[overload-overlap]
-    @overload
-    def pdf(self, x: ArrayLike, *, method: str = ...) -> Real: ...
-    def pdf(self, x: ArrayLike, *, method: str = "default") -> Values:
-        r"""Density of the absolutely continuous part.
-
-        .. formula:: Stieltjes inversion, :math:`\rho(x) = -\operatorname{Im} G(x + i0)/\pi`
-            :with: method="stieltjes"
-
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape; infinities are allowed.
-        method : str
-            "default", the law's own route; "stieltjes", the boundary value -Im G(x + i0)/pi.
-
-        Returns
-        -------
-        float or ndarray
-            Density per unit of x; zero outside the support, infinite at a point where the
-            density is unbounded. Atoms are not part of it.
-
-        Raises
-        ------
-        ValueError
-            If a point is NaN, or there is no such method.
-        """
-        choice("method", method, ("default", "stieltjes"))
-        self._require_certificate()
-        if method == "default":
-            return pointwise(self._pdf, x)
-        return pointwise(lambda x: Law._pdf(self, x), x)
-
-    @overload
-    def cdf(self, x: Scalar, *, method: str = ...) -> float: ...  # type: ignore[overload-overlap]
-    @overload
-    def cdf(self, x: ArrayLike, *, method: str = ...) -> Real: ...
-    def cdf(self, x: ArrayLike, *, method: str = "default") -> Values:
-        """Distribution function: the mass in (-infinity, x], atoms included, right-continuous.
-
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape; infinities are allowed.
-        method : str
-            "default", the law's own route; "log_potential", 1 - Im L(x + i0)/pi; "quadrature", the
-            integral of the density and the atoms.
-
-        Returns
-        -------
-        float or ndarray
-            Mass, between 0 and 1.
-
-        Raises
-        ------
-        ValueError, ConvergenceError
-            If a point is NaN, there is no such method, or a quadrature is not good to 1e-6.
-        """
-        choice("method", method, ("default", "log_potential", "quadrature"))
-        self._require_certificate()
-        if method == "default":
-            return pointwise(self._cdf, x)
-        if method == "log_potential":
-            return pointwise(lambda x: Law._cdf(self, x), x)
-        return pointwise(lambda x: np.minimum(mass_by_quadrature(self, x)[0], 1.0), x)
-
-    @overload
-    def sf(self, x: Scalar) -> float: ...  # type: ignore[overload-overlap]
-    @overload
-    def sf(self, x: ArrayLike) -> Real: ...
-    def sf(self, x: ArrayLike) -> Values:
-        """Survival function: the mass in (x, infinity), 1 - cdf(x).
-
-        Relatively accurate next to the upper end of the law, as far as its density is: where less
-        than 1e-5 is left, and no atom, it is the integral of the density up to the end.
-
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape; infinities are allowed.
-
-        Returns
-        -------
-        float or ndarray
-            Mass, between 0 and 1.
-
-        Raises
-        ------
-        ValueError
-            If a point is NaN.
-        """
-        self._require_certificate()
-        return pointwise(self._sf, x)
-
-    @overload
-    def smoothed_pdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
-    @overload
-    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Real: ...
-    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
-        r"""Density of the law smoothed at height eta: convolved with a Cauchy law.
-
-        .. math:: \rho_\eta(x) = -\tfrac1\pi \operatorname{Im} G(x + i \eta)
-
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape.
-        eta : float
-            Half-width of the Cauchy density (Lorentzian broadening), positive.
-
-        Returns
-        -------
-        float or ndarray
-            Density, atoms included.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If eta is no positive number, or a point is NaN or infinite.
-        """
-        height = positive("eta", eta)
-        return pointwise(lambda x: -self.stieltjes(x + 1j * height).imag / np.pi, x)
-
-    @overload
-    def smoothed_cdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
-    @overload
-    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Real: ...
-    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Values:
-        r"""Distribution function of the law smoothed at height eta.
-
-        .. math:: F_\eta(x) = 1 - \tfrac1\pi \operatorname{Im} L(x + i \eta)
-
-        Distances of two smoothed distribution functions are at most those of the functions.
-
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape.
-        eta : float
-            Half-width of the Cauchy density, positive.
-
-        Returns
-        -------
-        float or ndarray
-            Mass of the smoothed law in (-infinity, x].
-
-        Raises
-        ------
-        ValueError, TypeError
-            If eta is no positive number, or a point is NaN or infinite.
-        """
-        height = positive("eta", eta)
-        return pointwise(lambda x: 1 - self.log_potential(x + 1j * height).imag / np.pi, x)
-
     def index(self) -> float:
         """Index: the mass strictly below 0 (fraction of negative eigenvalues).
 
@@ -237,86 +75,6 @@ class Law(LawTransforms):
             Mass of (-infinity, 0), in [0, 1].
         """
         return float(self.mass_below(0.0))
-
-    @overload
-    def mass_below(self, x: Scalar) -> float: ...  # type: ignore[overload-overlap]
-    @overload
-    def mass_below(self, x: ArrayLike) -> Real: ...
-    def mass_below(self, x: ArrayLike) -> Values:
-        """Mass in (-infinity, x): the left limit of the distribution function.
-
-        It differs from `cdf` at atoms; at 0 it is the index, the fraction of negative eigenvalues.
-
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape.
-
-        Returns
-        -------
-        float or ndarray
-            Mass strictly below each point, in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If a point is NaN.
-        """
-        self._require_certificate()
-        return pointwise(self._mass_below, x)
-
-    @overload
-    def ppf(self, q: Scalar) -> float: ...  # type: ignore[overload-overlap]
-    @overload
-    def ppf(self, q: ArrayLike) -> Real: ...
-    def ppf(self, q: ArrayLike) -> Values:
-        """Quantile function: the least x with cdf(x) >= q; ppf(0) is the bottom of the support.
-
-        Parameters
-        ----------
-        q : array_like of float
-            Probabilities in [0, 1], any shape.
-
-        Returns
-        -------
-        float or ndarray
-            Quantiles, in the shape of `q`.
-
-        Raises
-        ------
-        ValueError
-            If a probability is NaN or outside [0, 1].
-        """
-        self._require_certificate()
-        levels = probabilities("q", q)
-        if self._ppf_rises:
-            return pointwise(self._ppf, levels)
-        return pointwise(lambda q: in_order(self._ppf, q), levels)
-
-    @overload
-    def isf(self, q: Scalar) -> float: ...  # type: ignore[overload-overlap]
-    @overload
-    def isf(self, q: ArrayLike) -> Real: ...
-    def isf(self, q: ArrayLike) -> Values:
-        """Upper quantile (inverse survival function): the x with sf(x) = q, as `ppf(1 - q)`.
-
-        Parameters
-        ----------
-        q : array_like of float
-            Probabilities in [0, 1], any shape; small ones keep their relative accuracy.
-
-        Returns
-        -------
-        float or ndarray
-            Places.
-
-        Raises
-        ------
-        ValueError
-            If a probability is NaN or outside [0, 1].
-        """
-        self._require_certificate()
-        return pointwise(lambda q: in_order(self._isf, q, falling=True), probabilities("q", q))
 
     def median(self) -> float:
         """Median: the quantile of 1/2.

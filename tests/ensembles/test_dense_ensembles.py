@@ -288,7 +288,7 @@ def test_batches_stay_within_their_share_of_memory(case, monkeypatch):
     n, runs, free = 60, 100, 16_000_000
     case.ensemble.sample(4, rng=0, xp=array_api_strict)
     monkeypatch.setattr(rmtland.arrays, "_free_memory", lambda: free)
-    monkeypatch.setattr("rmtland.ensembles.ensemble._BATCH", 2**40)
+    monkeypatch.setattr("rmtland.ensembles.matrix_draws._BATCH", 2**40)
     nodes = runs * n * 8
     tracemalloc.start()
     try:

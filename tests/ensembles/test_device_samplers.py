@@ -15,7 +15,7 @@ from ensemble_table import (
     standard_error,
 )
 
-import rmtland.ensembles.ensemble
+import rmtland.ensembles.matrix_draws
 from rmtland.arrays import ArrayLibrary
 from rmtland.ensembles import (
     GaussianEnsemble,
@@ -64,7 +64,7 @@ def test_a_run_depends_on_the_seed_and_its_number_only(case, monkeypatch):
     ensemble, n = case.ensemble, 8
     all_runs = ensemble.sample(n, rng=7, runs=5).nodes
     np.testing.assert_array_equal(ensemble.sample(n, rng=7, runs=2).nodes, all_runs[:2])
-    monkeypatch.setattr(rmtland.ensembles.ensemble, "_BATCH", 1)  # one matrix a batch
+    monkeypatch.setattr(rmtland.ensembles.matrix_draws, "_BATCH", 1)  # one matrix a batch
     np.testing.assert_array_equal(ensemble.sample(n, rng=7, runs=5).nodes, all_runs)
     generator = np.random.default_rng(7)
     parts = [ensemble.sample(n, rng=generator, runs=k).nodes for k in (2, 3)]
@@ -222,7 +222,7 @@ def test_halved_batches_draw_the_same_runs(monkeypatch):
             raise OutOfMemoryError("out of memory")
         return solve(library, matrices, **options)
 
-    monkeypatch.setattr(rmtland.ensembles.ensemble, "eigvalsh", short)
+    monkeypatch.setattr(rmtland.ensembles.matrix_draws, "eigvalsh", short)
     halved = ensemble.sample(6, rng=1, runs=8, xp=torch).nodes
     np.testing.assert_allclose(halved, whole, atol=1e-13)
 

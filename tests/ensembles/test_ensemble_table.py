@@ -112,7 +112,7 @@ def test_a_run_depends_on_the_seed_and_its_number_only(case, monkeypatch):
     ensemble, n = case.ensemble, 8
     all_runs = ensemble.sample(n, rng=7, runs=5).nodes
     np.testing.assert_array_equal(ensemble.sample(n, rng=7, runs=2).nodes, all_runs[:2])
-    monkeypatch.setattr(rmtland.ensembles.ensemble, "_BATCH", 1)  # one matrix a batch
+    monkeypatch.setattr(rmtland.ensembles.matrix_draws, "_BATCH", 1)  # one matrix a batch
     np.testing.assert_array_equal(ensemble.sample(n, rng=7, runs=5).nodes, all_runs)
     generator = np.random.default_rng(7)
     parts = [ensemble.sample(n, rng=generator, runs=k).nodes for k in (2, 3)]

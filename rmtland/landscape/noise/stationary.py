@@ -53,12 +53,12 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import numpy as np
 
 from rmtland.arguments import choice, count, float_array, positive
+from rmtland.landscape.noise.descent_directions import DescentDirections
 from rmtland.landscape.noise.gradient_noise import SAMPLINGS, noise_factor
 from rmtland.landscape.noise.reshuffling import epoch_covariance
 from rmtland.landscape.noise.sample_curvature import SampleCurvature
@@ -69,19 +69,13 @@ from rmtland.landscape.noise.second_moments import (
     multiplicative_covariance,
     steps_to,
 )
-from rmtland.typing import ArrayLike, Logical, Real
+from rmtland.typing import ArrayLike, Real
 
 __all__ = ["NoisyDescent"]
 
-_FLAT = 1e-10
-"""Curvature, over the largest, below which a direction is flat."""
-
-_SILENT = 1e-20
-"""Noise along a direction, over the largest, below which there is none."""
-
 
 @dataclass(frozen=True, eq=False)
-class NoisyDescent:
+class NoisyDescent(DescentDirections):
     r"""SGD with a constant step size on a quadratic loss, in the eigenbasis of its Hessian.
 
     .. formula:: Stationary covariance of SGD, :math:`C_{ij} = \eta^2 b \, \Sigma_{ij}/(1 - a_i
@@ -215,52 +209,6 @@ class NoisyDescent:
         noise_factor(self.samples, self.batch_size, kind)
         return replace(self, step_size=eta, sampling=kind)
 
-    # Kinds of directions -------------------------------------------------------------------------
-
-    @cached_property
-    def flat(self) -> Logical:
-        """Directions without curvature, up to 1e-10 of the largest."""
-        size = float(np.abs(self.curvatures).max())
-        return np.abs(self.curvatures) <= _FLAT * size
-
-    @property
-    def frozen(self) -> Logical:
-        """Flat directions without noise: parameters stay where they started."""
-        return self.flat & self._silent
-
-    @property
-    def diffusing(self) -> Logical:
-        """Flat directions with noise: the variance grows without bound, linearly."""
-        return self.flat & ~self._silent
-
-    @property
-    def escaping(self) -> Logical:
-        """Directions of negative curvature."""
-        return (self.curvatures < 0) & ~self.flat
-
-    @property
-    def stationary_directions(self) -> Logical:
-        """Directions of positive curvature."""
-        return (self.curvatures > 0) & ~self.flat
-
-    @property
-    def _silent(self) -> Logical:
-        variances = np.diag(self.noise)
-        if self.strength == 0.0:  # full batches
-            return np.ones(variances.size, dtype=bool)
-        return variances <= _SILENT * max(float(variances.max()), 0.0)
-
-    @property
-    def contractions(self) -> Real:
-        """Factor a_i = 1 - eta lambda_i of each direction per step."""
-        return np.asarray(1.0 - self.step_size * self.curvatures)
-
-    @property
-    def strength(self) -> float:
-        """eta^2 b: covariance that a step adds, in units of Sigma."""
-        factor = noise_factor(self.samples, self.batch_size, self.sampling)
-        return self.step_size**2 * factor
-
     # Second moments ------------------------------------------------------------------------------
 
     def stationary(self, *, multiplicative: bool | None = None) -> StationaryCovariance:
@@ -365,12 +313,6 @@ class NoisyDescent:
         grown = np.where(self._silent, 0.0, geometric(self._shares, k))  # no 0 times infinity
         with np.errstate(over="ignore"):
             return np.asarray(self.strength * np.diag(self.noise) * grown)
-
-    @property
-    def _shares(self) -> Real:
-        """1 - a^2 for each direction, without cancellation."""
-        h = self.step_size * self.curvatures
-        return np.asarray(h * (2.0 - h))
 
     def mean_variances(self, first: int, last: int) -> Real:
         """Return the mean of the variances after the steps first + 1 to last, for M = 0.

@@ -150,7 +150,7 @@ def test_the_plain_product_is_the_one_of_many_vectors(monkeypatch, case):
     v = np.random.default_rng(0).standard_normal(len(case.theta))
     names = ("hvp", "gauss_newton_vp", "residual_vp")
     plain = [getattr(case.point, name)(v) for name in names]
-    for room in ("networks.derivatives.products", "networks.loss_point"):
+    for room in ("networks.derivatives.products", "networks.loss_products"):
         monkeypatch.setattr(f"rmtland.{room}.is_small", lambda samples, widths: False)
     for name, expected in zip(names, plain, strict=True):
         close(getattr(case.point, name)(v), expected, 1e-14)
