@@ -53,13 +53,14 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import callable_or_none, choice, positive
+from rmtland.arguments import callable_or_none, choice
 from rmtland.deprecation import renamed_argument
 from rmtland.free.operator_valued.free_pencil import FreePencil, circular_part, law_part, levy_part
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.free.operator_valued.resolvent_law import ResolventLaw
 from rmtland.free.operator_valued.self_energy import LARGEST_SIZE
+from rmtland.free.polynomials.circular import Circular
 from rmtland.free.polynomials.linearisation import Linearisation
 from rmtland.free.polynomials.noncommutative_polynomial import (
     Letter,
@@ -93,32 +94,6 @@ __all__ = ["Circular", "PolynomialLaw", "law_of_polynomial"]
 METHODS = ("automatic", "gaussian", "subordination")
 _MOST_WORDS = 1024
 _LONGEST_WORD = 24
-
-
-@dataclass(frozen=True)
-class Circular:
-    """A circular variable c: the limit of a square matrix of independent entries (Ginibre).
-
-    .. formula:: Circular variable: limit of a square matrix of independent entries (Ginibre), in
-        polynomials
-
-    Parameters
-    ----------
-    variance : float
-        E c c* = E c* c; the n x n matrix has entries of variance variance/n.
-
-    Raises
-    ------
-    ValueError
-        If the variance is not positive.
-    TypeError
-        If `variance` is no real number.
-    """
-
-    variance: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "variance", positive("variance", self.variance))
 
 
 @dataclass(frozen=True)
