@@ -14,8 +14,8 @@ from rmtland.audit import audit_hessian
 from rmtland.audit.drawing import draw_densities, draw_misfits
 from rmtland.networks import MLP, gaussian
 
-data = gaussian(120, 24, rng=0)
-net = MLP((24, 24, 24))
+data = gaussian(80, 16, rng=0)
+net = MLP((16, 16, 16))
 point = net.at(net.init(rng=1), data.x, data.y)
 audit = audit_hessian(point, method="estimate", rng=0)
 for result in audit.levels:
@@ -23,6 +23,6 @@ for result in audit.levels:
     print(f"{result.name}: {low:.3f} to {high:.3f}, {result.standing(audit.threshold)}")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
-draw_densities(left, audit, bins=70)
+draw_densities(left, audit, bins=30)
 left.legend(fontsize=7, frameon=False, ncols=2, loc="upper left", bbox_to_anchor=(-0.2, -0.18))
 draw_misfits(right, audit)

@@ -15,7 +15,7 @@ from rmtland import TwoLegHessian
 
 eta = 0.1
 law = TwoLegHessian(1, 1, 1, 4, activation="linear", epsilon=0.5, legs=10, draws=4)
-z = np.linspace(-1.6, 2.8, 29) + 1j * eta
+z = np.linspace(-1.6, 2.8, 21) + 1j * eta
 found, dyson = law.solve(z), law.non_crossing(z)
 networks = law.sample(24, rng=0, runs=4)
 
