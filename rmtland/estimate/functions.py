@@ -16,8 +16,8 @@ How far the probes may be off follows from the law of their masses: that of eige
 :math:`g_i/\sum_j g_j` with :math:`g` independent Gamma variables of shape 1/2 (1 for complex
 matrices), so that the quadratures themselves, with :math:`p` times their weights as numbers of
 eigenvalues, tell the law of the estimate. It is skewed where one or two eigenvalues dominate, and
-Student's interval covers 79-87 % then. A node that all probes agree on is an eigenvalue, of which
-there is at least one, and a whole number.
+Student's interval covers less than it states then. A node that all probes agree on is an
+eigenvalue, of which there is at least one, and a whole number.
 
 Synonyms: degrees of freedom, statistical dimension, number of effective parameters.
 

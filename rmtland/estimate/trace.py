@@ -12,8 +12,8 @@ Three estimators of the trace, at m products in all:
   standard error.
 
 The gain of the latter two is that of a low-rank approximation: with a flat bulk they lose by the
-products that they spend on it (Hutchinson .64 % against .92 % and .83 % at 90 products), with a few
-large eigenvalues they win by orders of magnitude. ``"auto"`` spends m/2 products on random images,
+products that they spend on it (`scripts/bench_estimate.py --jobs trace`), with a few large
+eigenvalues they win by orders of magnitude. ``"auto"`` spends m/2 products on random images,
 and looks at how much of each lies outside of the others (`rmtland.estimate.sketches`): where that
 is less than half of the mean square, it continues as XTrace, otherwise as Hutchinson.
 

@@ -1,8 +1,8 @@
 """Entry-wise steps of the R-operator, in place on buffers that matrix products have just filled.
 
-Tangents have shape (m, k, n): samples, vectors, units. Compiled kernels that fuse these steps gain
-1 to 5 % of a product with the Hessian at widths 256 and 512, on one thread; so there are none for
-NumPy. In CuPy each step is one kernel (`rmtland.networks.fused_kernels`).
+Tangents have shape (m, k, n): samples, vectors, units. Matrix products take nearly all of the time
+of a product with the Hessian (`scripts/bench_networks.py`), so that there are no compiled kernels
+that fuse these steps for NumPy. In CuPy each is one kernel (`rmtland.networks.fused_kernels`).
 
 >>> import numpy as np
 >>> first, second = np.full((1, 1, 2), 3.0), np.full((1, 1, 2), 4.0)
