@@ -13,13 +13,14 @@ from .operator_valued.matrix_dyson_law import (
 from .outliers import Outlier, spiked
 from .polynomials.noncommutative_polynomial import Polynomial, free_variables
 from .polynomials.polynomial_law import Circular, PolynomialLaw, law_of_polynomial
+from .powers import free_power
 from .products import free_product, general_marchenko_pastur
 from .rational.free_levy import FreeLevy
 from .recovered import Deconvolution, RecoveredLaw
 from .subordination.free_product_law import FreeProduct
 from .subordination.free_sum_law import FreeSum
 from .subordination.signed_product_law import FreeSignedProduct
-from .sums import free_power, free_sum
+from .sums import free_sum
 
 __all__ = [
     "Circular",

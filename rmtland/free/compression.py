@@ -18,7 +18,8 @@ Examples
 from __future__ import annotations
 
 from rmtland.arguments import positive
-from rmtland.free.sums import Operand, as_law, free_power
+from rmtland.free.powers import free_power
+from rmtland.free.sums import Operand, as_law
 from rmtland.laws.affine_law import affine
 from rmtland.laws.law import Law
 

@@ -37,7 +37,7 @@ from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
-__all__ = ["free_product", "general_marchenko_pastur"]
+__all__ = ["as_wishart", "free_product", "general_marchenko_pastur"]
 
 METHODS = ("automatic", "positive", "signed")
 
@@ -76,6 +76,7 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
 
     See Also
     --------
+    rmtland.free.free_power : copies of one law, with `kind="multiplicative"`.
     rmtland.free.general_marchenko_pastur : one factor of Marchenko and Pastur.
     rmtland.free.free_deconvolution : back.
     rmtland.ensembles.HaarProduct : its random matrices.
@@ -121,26 +122,29 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     factors, more = _factors(
         tuple(affine(law, scale=-1.0) if law.hull[1] <= 0 else law for law in spread)
     )
-    wisharts = [law for law in factors if isinstance(law, MarchenkoPastur)]
-    others = [law for law in factors if not isinstance(law, MarchenkoPastur)]
+    wisharts = [law for law, power in factors if power == 1 and isinstance(law, MarchenkoPastur)]
+    others = [pair for pair in factors if pair[1] != 1 or not isinstance(pair[0], MarchenkoPastur)]
     if signed and method == "positive":
         raise ValueError(
             f"the method for positive laws takes none with two signs; got {signed[0]!r}"
         )
     if signed or method == "signed":
-        if not others:
-            others = [wisharts.pop(0)]
-        others.sort(key=lambda law: law.hull[0] >= 0)
-        return FreeSignedProduct(tuple(others), tuple(wisharts)).rescaled(scale * more)
+        parts = [law if power == 1 else FreeProduct((law,), (), (power,)) for law, power in others]
+        if not parts:
+            parts = [wisharts.pop(0)]
+        parts.sort(key=lambda law: law.hull[0] >= 0)
+        return FreeSignedProduct(tuple(parts), tuple(wisharts)).rescaled(scale * more)
     if not others:
-        others = [wisharts.pop(0)]
-    product = FreeProduct(tuple(others), tuple(wisharts)).rescaled(abs(scale * more))
+        others = [(wisharts.pop(0), 1.0)]
+    product = FreeProduct(
+        tuple(law for law, _ in others), tuple(wisharts), tuple(power for _, power in others)
+    ).rescaled(abs(scale * more))
     return product if scale > 0 else affine(product, scale=-1.0)
 
 
-def _factors(laws: tuple[Law, ...]) -> tuple[list[Law], float]:
-    """Factors with products among them taken apart, and what they are scaled by."""
-    factors: list[Law] = []
+def _factors(laws: tuple[Law, ...]) -> tuple[list[tuple[Law, float]], float]:
+    """Factors with products among them taken apart, their powers, and what they are scaled by."""
+    factors: list[tuple[Law, float]] = []
     scale = 1.0
     for law in laws:
         whole = law
@@ -149,11 +153,13 @@ def _factors(laws: tuple[Law, ...]) -> tuple[list[Law], float]:
             if law.scale > 0 or isinstance(inner, FreeSignedProduct):
                 whole, scale = inner, scale * law.scale
         parts = whole.factors if isinstance(whole, FreeProduct | FreeSignedProduct) else (whole,)
-        factors += [_as_wishart(as_free_sum(part)) for part in parts]
+        powers = whole.factor_powers if isinstance(whole, FreeProduct) else (1.0,) * len(parts)
+        pairs = zip(parts, powers, strict=True)
+        factors += [(as_wishart(as_free_sum(part)), power) for part, power in pairs]
     return factors, scale
 
 
-def _as_wishart(law: Law) -> Law:
+def as_wishart(law: Law) -> Law:
     """Return a free Poisson law with a positive jump as the Marchenko-Pastur law that it is."""
     if isinstance(law, LevyLaw) and not isinstance(law, MarchenkoPastur):
         triplet = law.levy

@@ -1,28 +1,22 @@
-r"""Free additive convolution: sums of free operands, and real powers.
+r"""Free additive convolution: sums of free operands.
 
 R-transforms add up, :math:`R_{A + B} = R_A + R_B`. Where all of them are rational the sum is again
 a law with a rational R-transform and is solved exactly (`rmtland.free.rational.free_levy`); any
 other sum goes through subordination (`rmtland.free.subordination.subordinated_law`), with the
-rational part, if there is one, merged into a single operand. A law added to itself t times, R_t =
-t R, exists for every real t >= 1, and for every t > 0 if the law is freely infinitely divisible
-[2]_.
+rational part, if there is one, merged into a single operand.
 
 References
 ----------
 .. [1] D. Voiculescu, Addition of certain non-commuting random variables, J. Funct. Anal. 66 (1986)
        323-346.
-.. [2] A. Nica and R. Speicher, On the multiplication of free N-tuples of noncommutative random
-       variables, Amer. J. Math. 118 (1996) 799-837.
 
 Examples
 --------
->>> from rmtland import MarchenkoPastur, Semicircle, free_power, free_sum
+>>> from rmtland import MarchenkoPastur, Semicircle, free_sum
 >>> free_sum(Semicircle(0.5), Semicircle(1.5, center=2.0))
 Semicircle(variance=2.0, center=2.0)
 >>> free_sum(MarchenkoPastur(0.5), Semicircle(0.6)).var()
 1.1
->>> free_power(Semicircle(), 3.0)
-Semicircle(variance=3.0, center=0.0)
 """
 
 from __future__ import annotations
@@ -33,9 +27,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rmtland.arguments import choice, dense_array, positive
+from rmtland.arguments import choice, dense_array
 from rmtland.deprecation import renamed_argument
-from rmtland.free.decompression import measured_free_power
 from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
@@ -48,7 +41,16 @@ from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.typing import ArrayLike
 
-__all__ = ["Operand", "as_law", "free_power", "free_sum", "require_bounded"]
+__all__ = [
+    "METHODS",
+    "Operand",
+    "as_free_sum",
+    "as_law",
+    "free_sum",
+    "law_of_triplet",
+    "require_bounded",
+    "subordinated_sum",
+]
 
 Operand: TypeAlias = Law | Spectrum | SpectralModel | ArrayLike
 """What the verbs of free probability take: a law, or what has one."""
@@ -124,68 +126,11 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
         rest = free_sum(*spread, method=method) if spread else points.pop()
         return affine(rest, shift=sum(law.atoms[0][0] for law in points))
     if method == "subordination":
-        return _subordinated([(law, 1.0) for law in laws], None)
+        return subordinated_sum([(law, 1.0) for law in laws], None)
     triplet = reduce(add, [law.levy for law in rational]) if rational else LevyTriplet()
     if not others:
-        return _levy_law(triplet)
-    return _subordinated([(law, 1.0) for law in others], triplet)
-
-
-@renamed_argument("route", "method")
-def free_power(law: Operand, t: float, *, method: str = "automatic") -> Law:
-    """Return the law of t free copies added up: R_t = t R.
-
-    .. formula:: Free powers, :math:`R_t = t R`
-
-    Parameters
-    ----------
-    law : Law, Spectrum, SpectralModel or array_like of float
-        The law, or what has one.
-    t : float
-        Power: any t >= 1; any t > 0 for laws with a rational R-transform here, which are
-        freely infinitely divisible, and for an `EmpiricalLaw` of measured eigenvalues, whose
-        power below 1 is a `RecoveredLaw` with its error (`free_decompression`).
-    method : str
-        As for `free_sum`.
-
-    Returns
-    -------
-    Law
-        The law itself for t = 1.
-
-    Raises
-    ------
-    ValueError
-        If t is not positive, or below 1 for a law that is not known to be infinitely divisible.
-    TypeError
-        If `law` is not a law.
-
-    See Also
-    --------
-    rmtland.free.free_sum : different laws.
-    rmtland.free.free_compression : the same law up to scale.
-    """
-    choice("method", method, METHODS)
-    power = positive("t", t)
-    law = as_law("free_power", law)
-    if law.is_point_mass:
-        return affine(law, scale=power)
-    if isinstance(law, LevyLaw) and method != "subordination":
-        triplet = law.levy
-        rates = tuple(power * rate for rate in triplet.rates)
-        return _levy_law(
-            LevyTriplet(power * triplet.drift, power * triplet.variance, rates, triplet.jumps)
-        )
-    if method == "rational":
-        raise ValueError(f"the rational method needs a rational R-transform; got {law!r}")
-    if power < 1 and isinstance(law, EmpiricalLaw):
-        return measured_free_power(law, power)
-    if power < 1:
-        raise ValueError(
-            f"a free power below 1 exists for freely infinitely divisible laws only; got t = {t} "
-            f"for {law!r}"
-        )
-    return law if power == 1 else _subordinated([(law, power)], None)
+        return law_of_triplet(triplet)
+    return subordinated_sum([(law, 1.0) for law in others], triplet)
 
 
 def as_law(verb: str, operand: Operand) -> Law:
@@ -243,17 +188,18 @@ def require_bounded(law: Law) -> None:
         )
 
 
-def _levy_law(triplet: LevyTriplet) -> Law:
+def law_of_triplet(triplet: LevyTriplet) -> Law:
+    """Return the law with the rational R-transform of a triplet that is no point mass."""
     return FreeLevy(triplet) if triplet.jumps else Semicircle(triplet.variance, triplet.drift)
 
 
 def as_free_sum(law: Law) -> Law:
     """Return an affine image of a free sum as the free sum that it is, other laws as they are."""
     image = isinstance(law, Affine) and isinstance(law.law, FreeSum)
-    return _subordinated([(law, 1.0)], None) if image else law
+    return subordinated_sum([(law, 1.0)], None) if image else law
 
 
-def _subordinated(parts: list[tuple[Law, float]], triplet: LevyTriplet | None) -> Law:
+def subordinated_sum(parts: list[tuple[Law, float]], triplet: LevyTriplet | None) -> Law:
     """Sum of laws with powers; sums among them are taken apart, so that nothing is nested."""
     flat: list[tuple[Law, float]] = []
     levy = triplet or LevyTriplet()

@@ -45,15 +45,17 @@ from rmtland.deprecation import renamed_argument
 from rmtland.free.deconvolution.exact import Recovered, law_of_recurrence
 from rmtland.free.deconvolution.measured import law_of_measurement, subordinated
 from rmtland.free.deconvolution.recurrence import additive_recurrence, multiplicative_recurrence
+from rmtland.free.powers import free_power
 from rmtland.free.products import free_product
 from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.free.recovered import Deconvolution
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
-from rmtland.free.sums import Operand, as_law, free_power, free_sum
+from rmtland.free.sums import Operand, as_law, free_sum
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
+from rmtland.laws.fuss_catalan import FussCatalan
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
@@ -274,32 +276,43 @@ def _known_product(total: Law, noise: Law) -> Law | None:
         )
     factors, scale = _factors(total)
     taken, unit = _factors(noise)
-    for factor in taken:
-        if factor not in factors:
+    for factor, power in taken.items():
+        left = factors.get(factor, 0.0) - power
+        if left < -1e-14 * power:
             return None
-        factors.remove(factor)
+        factors[factor] = left if left > 1e-14 * power else 0.0
     scale /= unit
-    return free_product(*factors, Discrete((scale,), (1.0,)))
+    try:
+        rest = [
+            free_power(law, power, kind="multiplicative") for law, power in factors.items() if power
+        ]
+    except ValueError:  # a power below 1 that is not known
+        return None
+    return free_product(*rest, Discrete((scale,), (1.0,)))
 
 
-def _factors(law: Law) -> tuple[list[Law], float]:
-    """Factors of a free product, Marchenko-Pastur laws with variance 1, and a number."""
+def _factors(law: Law) -> tuple[dict[Law, float], float]:
+    """Factors of a free product with powers, Marchenko-Pastur of variance 1, and a number."""
     if isinstance(law, Affine) and law.shift == 0:
-        factors, scale = _factors(law.law)
-        return factors, scale * law.scale
+        inner, scale = _factors(law.law)
+        return inner, scale * law.scale
     if isinstance(law, LevyLaw):
         wishart = _law_of(law.levy)
         if isinstance(law, MarchenkoPastur) or not isinstance(wishart, MarchenkoPastur):
             wishart = law
         if isinstance(wishart, MarchenkoPastur):
-            return [MarchenkoPastur(wishart.aspect_ratio)], wishart.scale
+            return {MarchenkoPastur(wishart.aspect_ratio): 1.0}, wishart.scale
+    if isinstance(law, FussCatalan):
+        return {MarchenkoPastur(1.0): law.order}, 1.0
     if not isinstance(law, FreeProduct):
-        return [law], 1.0
-    factors, scale = [], 1.0
-    for factor in law.factors:
+        return {law: 1.0}, 1.0
+    factors: dict[Law, float] = {}
+    scale = 1.0
+    for factor, power in zip(law.factors, law.factor_powers, strict=True):
         inner, share = _factors(factor)
-        factors += inner
-        scale *= share
+        for piece, times in inner.items():
+            factors[piece] = factors.get(piece, 0.0) + power * times
+        scale *= share**power
     return factors, scale
 
 

@@ -42,6 +42,7 @@ import numpy as np
 
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
+from rmtland.free.subordination.moments import power_of
 from rmtland.laws.affine_law import Affine
 from rmtland.laws.law import Law, Real
 from rmtland.laws.levy import LevyLaw
@@ -152,7 +153,10 @@ def _mean(law: Law) -> Fraction:
     if isinstance(law, Affine) and law.shift == 0:
         return Fraction(law.scale) * _mean(law.law)
     if isinstance(law, FreeProduct):
-        return math.prod((_mean(factor) for factor in law.factors), start=Fraction(1))
+        pairs = zip(law.factors, law.factor_powers, strict=True)
+        return math.prod(
+            (power_of(_mean(part), Fraction(t)) for part, t in pairs), start=Fraction(1)
+        )
     return law._exact_moments(1)[1]
 
 
@@ -161,9 +165,9 @@ def _s_series(law: Law, order: int) -> list[int]:
     if isinstance(law, Affine) and law.shift == 0:
         return _s_series(law.law, order)
     if isinstance(law, FreeProduct):
-        return reduce(
-            lambda a, b: _multiply(a, b, order), (_s_series(f, order) for f in law.factors)
-        )
+        pairs = zip(law.factors, law.factor_powers, strict=True)
+        pieces = (_power(_s_series(part, order), Fraction(t)) for part, t in pairs)
+        return reduce(lambda a, b: _multiply(a, b, order), pieces)
     moments = law._exact_moments(order)
     chi = _inverse([_fixed(m / moments[1] ** n) for n, m in enumerate(moments) if n])
     return [value + (chi[n - 1] if n else 0) for n, value in enumerate(chi)]
@@ -282,6 +286,18 @@ def _reciprocal(series: Sequence[int]) -> list[int]:
     result = [_ONE]
     for n in range(1, len(series)):
         result.append(-(sum(series[j] * result[n - j] for j in range(1, n + 1)) >> _BITS))
+    return result
+
+
+def _power(series: list[int], power: Fraction) -> list[int]:
+    """Coefficients of a real power of 1 + a_1 w + ... (Miller's recurrence)."""
+    if power == 1:
+        return series
+    up, down = power.numerator, power.denominator
+    result = [_ONE]
+    for n in range(1, len(series)):
+        terms = ((k * up - (n - k) * down) * series[k] * result[n - k] for k in range(1, n + 1))
+        result.append((sum(terms) >> _BITS) // (n * down))
     return result
 
 

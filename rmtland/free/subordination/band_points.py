@@ -140,7 +140,7 @@ class BandPoints:
         seen = self.solved(end + inward * distance)[1]
         level = self.levels.at_ends(band)[inward < 0]
         own = mass.at(distance)
-        agrees = np.abs(inward * (seen - level) - own) <= 1e-12 + 1e-6 * own
+        agrees = np.abs(inward * (seen - level) - own) <= 1e-12 + 1e-10 * own
         return mass.cut(int(np.argmin(agrees)) if not agrees.all() else agrees.size)
 
     # Lost points --------------------------------------------------------------------------------

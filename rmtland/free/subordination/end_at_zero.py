@@ -4,8 +4,10 @@ Where G of one factor, A, has a zero w between bands or atoms, and every other f
 inverse with a mean, the points of these tend to zero like :math:`-(1 + M)/\mathbb{E}[1/B]` as
 M = z G - 1 tends to -1, and
 
-.. math:: z = \Bigl(\frac{M}{1 + M}\Bigr)^{n - 1} \prod_i \omega_i
-          \to \frac{w}{\prod_B \mathbb{E}[1/B]} .
+.. math:: z = \Bigl(\frac{M}{1 + M}\Bigr)^{T - 1} \prod_i \omega_i^{t_i}
+          \to \frac{w}{\prod_B \mathbb{E}[1/B]^{t_B}} ,
+
+where A is a factor once; of a power of it no gap ends so.
 
 If zero is an end of the support of one of them the gap ends there, with G = 0, or at a critical
 point close by: always where the density of a factor vanishes there like a power of at most one. The
@@ -24,6 +26,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -34,6 +37,9 @@ from rmtland.solution import ConvergenceError
 from rmtland.typing import Real
 
 __all__ = ["with_ends_at_zeros"]
+
+Factors: TypeAlias = tuple[tuple[Law, float], ...]
+"""Laws with their powers."""
 
 _SMALL = 3e-3
 """z G up to which samples of a gap that ends at a zero of G have come."""
@@ -46,7 +52,10 @@ _FIRST = math.log(1e-30)
 
 
 def with_ends_at_zeros(
-    gaps: Sequence[Gap], operands: tuple[Law, ...], wisharts: tuple[MarchenkoPastur, ...]
+    gaps: Sequence[Gap],
+    operands: tuple[Law, ...],
+    powers: tuple[float, ...],
+    wisharts: tuple[MarchenkoPastur, ...],
 ) -> list[Gap]:
     """Return gaps of a product with those of their ends exact at which G is zero.
 
@@ -56,8 +65,10 @@ def with_ends_at_zeros(
         As found by sweeps.
     operands : tuple of Law
         Factors whose points the gaps know.
+    powers : tuple of float
+        How often each of these is a factor.
     wisharts : tuple of MarchenkoPastur
-        The others.
+        The others, once each.
 
     Returns
     -------
@@ -66,7 +77,8 @@ def with_ends_at_zeros(
     """
     if not any(_ends_at_zero(law) for law in (*operands, *wisharts)):
         return list(gaps)
-    return [_exact(gap, operands, wisharts) for gap in gaps]
+    factors = (*zip(operands, powers, strict=True), *((law, 1.0) for law in wisharts))
+    return [_exact(gap, factors) for gap in gaps]
 
 
 def _ends_at_zero(law: Law) -> bool:
@@ -77,49 +89,49 @@ def _has_null(law: Law) -> bool:
     return any(place == 0 for place, _ in law.atoms)
 
 
-def _exact(gap: Gap, operands: tuple[Law, ...], wisharts: tuple[MarchenkoPastur, ...]) -> Gap:
+def _exact(gap: Gap, factors: Factors) -> Gap:
     """Return a gap with those of its ends exact that are farther from zero than the rest of it."""
     if not gap.explicit:
         return gap
     if 0 < gap.high < math.inf and gap.low < gap.high:
-        gap = replace(gap, high=_end(gap, True, operands, wisharts))
+        gap = replace(gap, high=_end(gap, True, factors))
     if -math.inf < gap.low < 0 and gap.low < gap.high:
-        gap = replace(gap, low=_end(gap, False, operands, wisharts))
+        gap = replace(gap, low=_end(gap, False, factors))
     return gap
 
 
-def _end(
-    gap: Gap, upper: bool, operands: tuple[Law, ...], wisharts: tuple[MarchenkoPastur, ...]
-) -> float:
+def _end(gap: Gap, upper: bool, factors: Factors) -> float:
     """Return the end of a gap as it is known from the point of the gap beside it, or as found."""
     found = gap.high if upper else gap.low
     curve = gap.along(np.array([1 - 1e-9 if upper else 1e-9]))
     most = _ROUNDED if gap.critical[upper] else _SMALL
     if not abs(float(curve.point[0] * curve.g[0])) <= most:
         return found
-    for i, (law, omega) in enumerate(zip(operands, curve.omegas, strict=True)):
-        for part in law.complement():
+    for i, ((law, power), omega) in enumerate(zip(factors, curve.omegas, strict=False)):
+        for part in law.complement() if power == 1 else ():
             if part.low < omega[0] < part.high:
-                others = (*operands[:i], *operands[i + 1 :], *wisharts)
+                others = (*factors[:i], *factors[i + 1 :])
                 known = _known_end(law, part, float(omega[0]), others)
                 if known is not None and abs(known - found) < 0.1 * abs(found):
                     return known
     return found
 
 
-def _known_end(law: Law, part: Gap, beside: float, others: tuple[Law, ...]) -> float | None:
+def _known_end(law: Law, part: Gap, beside: float, others: Factors) -> float | None:
     """Return the end near a zero of G of a law in a gap that its point is in, if there is one.
 
     It is w/prod E[1/B], or the farthest point on the way there, if that is farther from zero.
     """
-    if not any(_ends_at_zero(other) for other in others) or any(map(_has_null, others)):
+    if not any(_ends_at_zero(other) for other, _ in others):
+        return None
+    if any(_has_null(other) for other, _ in others):
         return None
     try:
         zero = _zero_of_transform(law, part.low, part.high)
         if zero is None:
             return None
         origin = np.zeros(1, dtype=np.complex128)
-        means = [float(-other._stieltjes(origin)[0].real) for other in others]
+        means = [float(-other._stieltjes(origin)[0].real) for other, _ in others]
         if not all(mean and math.isfinite(mean) for mean in means):
             return None
         way = _Way(law, zero, others, tuple(means))
@@ -144,15 +156,15 @@ class _Way:
         A.
     zero : float
         Zero of its G.
-    others : tuple of Law
-        The other factors, B.
+    others : tuple of (Law, float)
+        The other factors, B, with their powers.
     means : tuple of float
         Their E[1/B].
     """
 
     law: Law
     zero: float
-    others: tuple[Law, ...]
+    others: Factors
     means: tuple[float, ...]
 
     @cached_property
@@ -164,7 +176,8 @@ class _Way:
     @property
     def end(self) -> float:
         """Where it ends."""
-        return self.zero / math.prod(self.means)
+        pairs = zip(self.means, self.others, strict=True)
+        return float(self.zero / math.prod(mean**power for mean, (_, power) in pairs))
 
     def points(self, shares: Real) -> Real:
         """Return points where A's is short of the zero by shares of it."""
@@ -172,7 +185,7 @@ class _Way:
         excess = a * self.law._stieltjes(a.astype(np.complex128)).real
         excess = np.where(shares < _CANCELLED, -self._slope * shares * (1 - shares), excess)
         z = a
-        for other, mean in zip(self.others, self.means, strict=True):
+        for (other, power), mean in zip(self.others, self.means, strict=True):
             # Newton's method from the side where it cannot overshoot: e(b) is concave
             b = -excess / mean
             for _ in range(60):
@@ -181,7 +194,7 @@ class _Way:
                 b = np.where(np.isfinite(change), b - change, b)
                 if not (np.abs(change) > 1e-15 * np.abs(b)).any():
                     break
-            z = -z * (1 - excess) / other._stieltjes(b.astype(np.complex128)).real
+            z = z * ((excess - 1) / other._stieltjes(b.astype(np.complex128)).real) ** power
         return z
 
     def farthest(self, last: float) -> float | None:

@@ -6,9 +6,10 @@ added to itself t times, T their sum) a sum has :math:`F_i(\omega_i(z)) = F(z)` 
 
 .. math:: z = (1 - T) F + \sum_i t_i \omega_i, \qquad F_i(\omega_i) = F .
 
-A product of positive laws has, with :math:`M(z) = z G(z) - 1`,
+A product of positive laws to powers :math:`t_i` has, with :math:`M(z) = z G(z) - 1`,
 
-.. math:: z = \Bigl(\frac{m}{1 + m}\Bigr)^{n - 1} \prod_i \omega_i, \qquad M_i(\omega_i) = m .
+.. math:: z = \Bigl(\frac{m}{1 + m}\Bigr)^{T - 1} \prod_i \omega_i^{t_i}, \qquad
+    M_i(\omega_i) = m .
 
 Either way the solution is the fixed point of an analytic map of the upper half-plane into itself,
 so there is at most one with Im omega > 0 -- for real z as well (Denjoy-Wolff theorem) [1]_. A root
@@ -21,7 +22,7 @@ The logarithmic potentials, and with them the distribution functions, come witho
 
 .. math::
     L = \sum_i t_i L_i(\omega_i) + (T - 1) \log G \quad \text{(sum)}, \qquad
-    L = \sum_i L_i(\omega_i) + (n - 1) \log m \quad \text{(product)} .
+    L = \sum_i t_i L_i(\omega_i) + (T - 1) \log m \quad \text{(product)} .
 
 References
 ----------

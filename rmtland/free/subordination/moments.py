@@ -12,28 +12,59 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
-__all__ = ["product_moments", "reciprocal_s", "series_product", "signed_product_moments"]
+__all__ = [
+    "power_of",
+    "product_moments",
+    "reciprocal_s",
+    "series_product",
+    "signed_product_moments",
+]
 
 
-def product_moments(factors: list[list[Fraction]]) -> list[Fraction]:
+_EXACT = 64
+"""Whole powers up to which that of a mean is a fraction without rounding."""
+
+
+def product_moments(
+    factors: Sequence[list[Fraction]], powers: Sequence[float] | None = None
+) -> list[Fraction]:
     r"""Moments of a free product from the moments of its factors, order 0..k, exactly.
 
     With psi(w) = sum m_n w^n and chi its inverse series, S(u) = chi(u) (1 + u)/u multiplies:
-    chi of the product is the product of the chi_i times ((1 + u)/u)^(n - 1). Every factor must have
-    a mean other than 0.
+    chi/u of the product is the product of the (chi_i/u)^(t_i) times (1 + u)^(T - 1), with the
+    powers t_i, 1 unless given, and T their sum. Every factor must have a mean other than 0; that to
+    a power that is no whole number is rounded, and all else in its units is exact.
     """
+    exponents = [Fraction(1)] * len(factors) if powers is None else [Fraction(t) for t in powers]
     order = len(factors[0]) - 1
     if order == 0:
         return [Fraction(1)]
     product = [Fraction(1)] + [Fraction(0)] * (order - 1)
-    for moments in factors:
+    for moments, power in zip(factors, exponents, strict=True):
         inverse = _inverse_series(moments[1:])
-        product = _multiply(product, inverse)
-    one_plus = [Fraction(math.comb(len(factors) - 1, j)) for j in range(order)]
-    product = _multiply(product, one_plus)
+        product = _multiply(product, inverse if power == 1 else _power_series(inverse, power))
+    one_plus = [Fraction(1), Fraction(1), *([Fraction(0)] * order)][:order]
+    product = _multiply(product, _power_series(one_plus, sum(exponents, Fraction(-1))))
     return [Fraction(1), *_inverse_series(product)]
+
+
+def _power_series(series: list[Fraction], power: Fraction) -> list[Fraction]:
+    """Real power of a power series with a positive lead (Miller's recurrence)."""
+    lead = series[0]
+    result = [power_of(lead, power)]
+    for n in range(1, len(series)):
+        terms = ((k * power - (n - k)) * series[k] * result[n - k] for k in range(1, n + 1))
+        result.append(sum(terms, Fraction(0)) / (n * lead))
+    return result
+
+
+def power_of(value: Fraction, power: Fraction) -> Fraction:
+    """Return a real power of a positive number, exact where it is whole and not too large."""
+    exact = power.denominator == 1 and abs(power) <= _EXACT
+    return value ** int(power) if exact else Fraction(float(value) ** float(power))
 
 
 def _multiply(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:

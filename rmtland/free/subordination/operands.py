@@ -46,7 +46,9 @@ def require_factors(maker: str, operands: object, wisharts: object) -> None:
         raise ValueError(f"{maker} needs at least one operand; see free_product(...)")
 
 
-def require_powers(maker: str, powers: object, operands: tuple[Law, ...]) -> None:
+def require_powers(
+    maker: str, powers: object, operands: tuple[Law, ...], *, least: float = 0.0
+) -> None:
     """Raise TypeError or ValueError unless there is a positive power for each operand.
 
     Parameters
@@ -57,6 +59,8 @@ def require_powers(maker: str, powers: object, operands: tuple[Law, ...]) -> Non
         What was given.
     operands : tuple of Law
         The operands.
+    least : float
+        The least power that is taken.
     """
     if not isinstance(powers, tuple) or len(powers) != len(operands):
         raise ValueError(
@@ -64,7 +68,8 @@ def require_powers(maker: str, powers: object, operands: tuple[Law, ...]) -> Non
             f"got {_said(powers)}"
         )
     for power in powers:
-        positive("powers", power)
+        if positive("powers", power) < least:
+            raise ValueError(f"{maker} takes powers of at least {least:g}; got {power!r}")
 
 
 def _said(value: object) -> str:

@@ -1,10 +1,12 @@
-r"""The equation of free products of positive laws, in logarithms.
+r"""The equation of free products of positive laws with real powers, in logarithms.
 
-.. math:: z = \eta^{n - 1} \prod_i \omega_i, \qquad M_i(\omega_i) = m, \quad \eta = \frac{m}{1 + m},
+.. math:: z = \eta^{T - 1} \prod_i \omega_i^{t_i}, \qquad M_i(\omega_i) = m, \quad
+    \eta = \frac{m}{1 + m}, \quad T = \sum_i t_i,
 
-with M(z) = z G(z) - 1. In logarithms supports that come down to zero are resolved there; eta is
-known to the same relative accuracy at infinity, where it vanishes like m, and next to zero, where
-1 + m vanishes. Marchenko-Pastur operands are explicit: M = m is solved by
+with M(z) = z G(z) - 1 and powers :math:`t_i \ge 1`. Arguments are those in (0, pi) of z and the
+omega_i, and in (-pi, 0) of eta. In logarithms supports that come down to zero are resolved there;
+eta is known to the same relative accuracy at infinity, where it vanishes like m, and next to zero,
+where 1 + m vanishes. Marchenko-Pastur operands are explicit: M = m is solved by
 omega = s (1 + m)(1 + phi m) / m. See `rmtland.free.subordination.equation`.
 """
 
@@ -48,12 +50,14 @@ class _Linear(NamedTuple):
 
 @dataclass(frozen=True)
 class ProductEquation(SubordinationEquation):
-    """The equation of a product of free positive operands.
+    """The equation of a product of free positive operands, each to a power.
 
     Parameters
     ----------
     operands : tuple of Law
         Positive laws that enter through their Stieltjes transforms, at least one.
+    powers : tuple of float
+        How often each is a factor, >= 1.
     wisharts : tuple of MarchenkoPastur
         Marchenko-Pastur operands, which enter through their S-transforms.
     mean : float
@@ -61,13 +65,14 @@ class ProductEquation(SubordinationEquation):
     """
 
     operands: tuple[Law, ...]
+    powers: tuple[float, ...]
     wisharts: tuple[MarchenkoPastur, ...]
     mean: float
 
-    @property
-    def order(self) -> int:
-        """Number of factors."""
-        return len(self.operands) + len(self.wisharts)
+    @cached_property
+    def order(self) -> float:
+        """Number of factors, with their powers."""
+        return math.fsum(self.powers) + len(self.wisharts)
 
     @cached_property
     def _means(self) -> list[float]:
@@ -121,8 +126,8 @@ class ProductEquation(SubordinationEquation):
                 down = value * u / (omega * (g + omega * dg))
                 shift = np.log(eta * u / value) * down
             nested.append(inner)
-            rest -= place + shift
-            slope += down
+            rest -= self.powers[i] * (place + shift)
+            slope += self.powers[i] * down
             shifts.append(shift)
             slopes.append(down)
         if self.wisharts:
@@ -209,15 +214,15 @@ class ProductEquation(SubordinationEquation):
         tangent, and again where these come close to the axis.
         """
         explicit = [(place + rate * change).imag for place, rate in linear.wisharts]
-        height = _least_height(new, explicit)
+        height = _least_height(new, self.powers, explicit)
         if explicit and not (height > 1e-4).all():
             eta, one_less = exp_of(new.common), one_less_exp_of(new.common)
             explicit = [wishart_place(law, new.common, eta, one_less).imag for law in self.wisharts]
-            height = _least_height(new, explicit)
+            height = _least_height(new, self.powers, explicit)
         return height
 
     def defect(self, z: Complex, state: SubordinationState) -> Real:
-        """Defect of log z = (n - 1) log eta + sum log omega_i."""
+        """Defect of log z = (T - 1) log eta + sum t_i log omega_i."""
         rest = self._linear(z, state).rest
         return np.asarray(np.abs(rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))))
 
@@ -232,7 +237,7 @@ class ProductEquation(SubordinationEquation):
         for i, (law, place) in enumerate(zip(asked, state.omegas, strict=False)):
             omega = exp_of(place)
             g = self.operand_jet(i, omega, state.inner[i])[0]
-            share = np.abs(slopes[i]) / np.abs(omega * g * (omega * g - 1))
+            share = self.powers[i] * np.abs(slopes[i]) / np.abs(omega * g * (omega * g - 1))
             spread = spread + share * np.abs(omega) * error_of(law, omega)
         return np.asarray(np.abs(z) * spread)
 
@@ -255,10 +260,10 @@ class ProductEquation(SubordinationEquation):
         eta = at.real
         real = np.ones(x.shape, dtype=bool)
         opposite = np.zeros(x.shape)
-        for law, place in zip(self.operands, state.omegas, strict=True):
+        for law, power, place in zip(self.operands, self.powers, state.omegas, strict=True):
             omega = exp_of(place)
             real &= law._jet(omega)[0].imag == 0
-            opposite += omega.real * eta < 0
+            opposite += power * (omega.real * eta < 0)
         for law in self.wisharts:
             omega = np.exp(wishart_place(law, state.common, at, one_less))
             real &= (omega * wishart_slope(law, at, one_less)).real * eta < 0
@@ -279,17 +284,17 @@ class ProductEquation(SubordinationEquation):
         return self.stieltjes(z, state) / z * (odds / slope - 1)
 
     def log_potential(self, z: Complex, state: SubordinationState) -> Complex:
-        """L = sum L_i(omega_i) + (n - 1) log m.
+        """L = sum t_i L_i(omega_i) + (T - 1) log m.
 
-        Stationary on states that fulfil log z = (n - 1) log eta + sum log omega_i, as they do after
-        a step of Newton's method: what is left of M_i(omega_i) = m enters by its square.
+        Stationary on states that fulfil log z = (T - 1) log eta + sum t_i log omega_i, as they do
+        after a step of Newton's method: what is left of M_i(omega_i) = m enters by its square.
         """
         # log m = log eta - log(1 - eta), where eta is in the lower half-plane.
         rest = one_less_exp_of(state.common)
         argument = np.abs(np.angle(rest))
         value = (self.order - 1) * (state.common - np.log(np.abs(rest)) - 1j * argument)
-        for law, place in zip(self.operands, state.omegas, strict=True):
-            value = value + law._log_potential(exp_of(place))
+        for law, power, place in zip(self.operands, self.powers, state.omegas, strict=True):
+            value = value + power * law._log_potential(exp_of(place))
         eta = exp_of(state.common)
         for law, levy in zip(self.wisharts, self._levies, strict=True):
             h = law.scale * (rest / eta + law.aspect_ratio)
@@ -301,8 +306,8 @@ class ProductEquation(SubordinationEquation):
         if thin.size:
             common, at, one_less = state.common[thin], eta[thin], rest[thin]
             left = np.log(z[thin]) - (self.order - 1) * common
-            for place in state.omegas:
-                left = left - place[thin]
+            for power, place in zip(self.powers, state.omegas, strict=True):
+                left = left - power * place[thin]
             for law in self.wisharts:
                 left = left - wishart_place(law, common, at, one_less)
             left = left - 2j * np.pi * np.round(left.imag / (2 * np.pi))
@@ -313,11 +318,11 @@ class ProductEquation(SubordinationEquation):
 
     def components(self, law: Law) -> list[Gap]:
         """Components of an operand's complement that may leave a gap of the product."""
-        return candidate_gaps(law, self.operands, self.wisharts)
+        return candidate_gaps(law, self.operands, self.powers, self.wisharts)
 
     def critical_curve(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
         """Points that belong to coordinates on the leading one of the components."""
-        return product_curve(self.operands, self.wisharts, components, lead, s)
+        return product_curve(self.powers, self.wisharts, components, lead, s)
 
     def subordination_slope(self, curve: Curve) -> Real:
         """D log omega/d log eta."""
@@ -350,14 +355,15 @@ def _cut(here: tuple[Complex, ...], moves: list[Complex]) -> Real | None:
     return cut
 
 
-def _least_height(new: SubordinationState, explicit: list[Real]) -> Real:
+def _least_height(new: SubordinationState, powers: tuple[float, ...], explicit: list[Real]) -> Real:
     """Return the least distance of arguments from the axis, negative outside the half-plane."""
+    turn = new.common.imag
     angles = [*(place.imag for place in new.omegas), *explicit]
-    height = -new.common.imag
+    height = -turn
     for angle in angles:
         height = np.minimum(height, np.minimum(angle, np.pi - angle))
-    partial = angles[0]
-    for angle in angles[1:-1]:
-        partial = partial + angle + new.common.imag
+    partial = powers[0] * angles[0] + (powers[0] - 1) * turn
+    for power, angle in zip((*powers[1:], *(1.0 for _ in explicit)), angles[1:-1], strict=False):
+        partial = partial + power * (angle + turn)
         height = np.minimum(height, np.minimum(partial, np.pi - partial))
     return np.asarray(height)

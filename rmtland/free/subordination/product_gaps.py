@@ -25,7 +25,10 @@ FEW_FACTORS = 4
 
 
 def candidate_gaps(
-    law: Law, operands: tuple[Law, ...], wisharts: tuple[MarchenkoPastur, ...]
+    law: Law,
+    operands: tuple[Law, ...],
+    powers: tuple[float, ...],
+    wisharts: tuple[MarchenkoPastur, ...],
 ) -> list[Gap]:
     """Return components of an operand's complement that may leave a gap of the product.
 
@@ -34,7 +37,7 @@ def candidate_gaps(
     condition cannot hold again.
     """
     components = law.complement()
-    if len(operands) > 1:
+    if sum(powers) > 1:
         return [as_near_zero(law, gap) for gap in components]
     if len(wisharts) != 1:
         return components
@@ -51,39 +54,42 @@ def candidate_gaps(
 
 
 def product_curve(
-    operands: tuple[Law, ...],
+    powers: tuple[float, ...],
     wisharts: tuple[MarchenkoPastur, ...],
     components: tuple[Gap, ...],
     lead: int,
     s: Real,
 ) -> Swept:
     """Return the points that belong to coordinates on the leading one of the components."""
-    order = len(operands) + len(wisharts)
+    order = math.fsum(powers) + len(wisharts)
     with np.errstate(all="ignore"):
         first = components[lead].along(s)
-        m, u, down = multiplicative(first)
+        m, u, own = multiplicative(first)
         eta = m / u
         # Power by power where there are many: that of all of them would leave the range.
-        few = order <= FEW_FACTORS
+        few = order <= FEW_FACTORS and max(powers) == 1
         z, each = (first.point * eta ** (order - 1), 1.0) if few else (first.point, eta)
-        slope = order - 1 + down
-        terms = order - 1 + np.abs(down)
+        if powers[lead] > 1:
+            z = z * (first.point * eta) ** (powers[lead] - 1)
+        slope = order - 1 + powers[lead] * own
+        terms = order - 1 + powers[lead] * np.abs(own)
         clear = np.minimum(first.clear, np.abs(m * u))
         side = first.side + (m > 0) + (u > 0)
         omegas = []
-        for i in range(len(operands)):
-            curve = first
+        opposite = np.zeros(s.shape)
+        for i, power in enumerate(powers):
+            curve, down = first, own
             if i != lead:
                 if components[i] is not components[lead]:
                     at = invert(components[i], lambda c: multiplicative(c)[1], u)
                     curve = beside_zero(components[i].along(at), u)
                     down = multiplicative(curve)[2]
-                z = z * (curve.point * each)
-                slope = slope + down
-                terms = terms + np.abs(down)
+                z = z * (curve.point * each) ** power
+                slope = slope + power * down
+                terms = terms + power * np.abs(down)
                 clear, side = np.minimum(clear, curve.clear), side + curve.side
             omegas.append(curve.point)
-        opposite = np.sum([omega * eta < 0 for omega in omegas], axis=0)
+            opposite += power * (curve.point * eta < 0)
         if all(component.through_infinity for component in components):
             clear = np.full(s.shape, np.inf)
         admissible = np.ones(s.shape, dtype=bool)
@@ -104,4 +110,4 @@ def product_curve(
         dg = np.where(m == 0, 0.0, g / z * (m / slope - 1))
         sign = np.where(admissible, -np.sign(z * eta) * slope, np.nan)
         curve = Curve(z, g, dg, clear, side, tuple(omegas))
-        return swept_with_rounding(curve, sign, terms, np.abs(multiplicative(first)[2]))
+        return swept_with_rounding(curve, sign, terms, powers[lead] * np.abs(own))

@@ -169,7 +169,8 @@ class FreeSignedProduct(SubordinatedLaw):
             return 0.0 if abs(end) < tiny else end
 
         gaps = [replace(gap, low=hard(gap.low), high=hard(gap.high)) for gap in gaps]
-        return with_ends_at_zeros(gaps, self.operands, self.wisharts)
+        powers = (1.0,) * len(self.operands)
+        return with_ends_at_zeros(gaps, self.operands, powers, self.wisharts)
 
     def _promising(self, choices: list[list[Gap]]) -> list[tuple[Gap, ...]]:
         """Choices of components that may leave a gap, by a few samples on each of very many."""
