@@ -24,6 +24,7 @@ from rmtland.free.operator_valued.small_matrix_kernels import (
     largest,
     product,
     put,
+    quotient,
 )
 
 __all__ = ["ARRIVED", "BEGIN", "LINEARISE", "LOST", "REFUSED", "STEP", "advance", "divided"]
@@ -99,7 +100,7 @@ def divided(count, zeta, g, slope, pencil, table, near):
                     gap = zeta[n, i] - zeta[n, j]
                     value = (slope[n, i] + slope[n, j]) / 2
                     if abs(gap) * abs(slope[n, i]) > _NEAR * abs(g[n, i]):
-                        value = (g[n, i] - g[n, j]) / gap
+                        value = quotient(g[n, i] - g[n, j], gap)
                     elif gap != 0.0:
                         near[found, 0], near[found, 1], near[found, 2] = n, i, j
                         found += 1

@@ -185,6 +185,12 @@ class LawPart(Part):
     def transform(self, zeta: Complex) -> tuple[Complex, Complex]:
         """G and G' of the centred law in both half-planes."""
         flat = zeta.ravel()
+        known = np.isfinite(flat)
+        if not known.all():  # trial points of Newton's method
+            g, slope = np.full((2, *zeta.shape), complex(np.nan, np.nan))
+            at = known.reshape(zeta.shape)
+            g[at], slope[at] = self.transform(flat[known])
+            return g, slope
         with np.errstate(all="ignore"):
             g, slope = self.law._jet(flat.real + self.center + 1j * np.abs(flat.imag))
         below = flat.imag < 0

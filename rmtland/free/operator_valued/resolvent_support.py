@@ -43,6 +43,7 @@ _COARSE = 160
 _FINE = 400
 _MIN_MASS = 1e-9
 _CUSP = 1e-11
+_BEYOND = np.array([1e-3, 1e-2, 0.1, 0.3])  # shares of the way from an edge into its band
 _LEVEL = 1e-9  # a level of the distribution function is reached
 
 
@@ -257,7 +258,12 @@ class SupportSearch:
             if attempt in (0, 1, 3, 6) or abs(within - out) <= 1e-9 * self.points.radius:
                 found = turning_point(self.equation, out, within, width=self.points.radius)
                 if found is not None:
-                    return found
+                    # A zero of G is no edge: coordinates are unbounded there, and the gap goes on.
+                    nodes = found + (within - found) * _BEYOND
+                    inner = self.points.inside(nodes)
+                    if inner.all():
+                        return found
+                    out = float(nodes[~inner][-1])
                 if abs(within - out) <= 1e-9 * self.points.radius:
                     break
             nodes = out + (within - out) * np.arange(1, 8) / 8

@@ -28,6 +28,7 @@ from rmtland.free.operator_valued.small_matrix_kernels import (
     largest,
     product,
     put,
+    quotient,
 )
 
 __all__ = ["circular_terms", "law_terms", "levy_terms"]
@@ -45,20 +46,20 @@ def law_terms(w, core, core_inverse, zeta, g, table, vectors, inverses, value, l
     """
     r = w.shape[0]
     if r == 1:
-        value[0, 0] = core[0, 0] * (zeta[0] - 1.0 / g[0])
-        left[0, 0, 0], right[0, 0, 0] = 1.0, 1.0 + table[0, 0] / (g[0] * g[0])
+        value[0, 0] = core[0, 0] * (zeta[0] - quotient(1.0, g[0]))
+        left[0, 0, 0], right[0, 0, 0] = 1.0, 1.0 + quotient(table[0, 0], g[0] * g[0])
         return 1, 1.0
     if r == 2:
         mean, half = (zeta[0] + zeta[1]) / 2, (zeta[0] - zeta[1]) / 2
-        difference = 1.0 + table[0, 1] / (g[0] * g[1])
-        first = 1.0 + table[0, 0] / (g[0] * g[0])
-        last = 1.0 + table[1, 1] / (g[1] * g[1])
+        difference = 1.0 + quotient(table[0, 1], g[0] * g[1])
+        first = 1.0 + quotient(table[0, 0], g[0] * g[0])
+        last = 1.0 + quotient(table[1, 1], g[1] * g[1])
         scale = abs(zeta[0]) + abs(zeta[1])
         even, odd, square = (first + last + 2 * difference) / 4, 0j, 0j
         if abs(half) > 1e-8 * scale:
-            odd = (first - last) / (4 * half)
+            odd = quotient(first - last, 4 * half)
         if abs(half) > 1e-5 * scale:
-            square = (first + last - 2 * difference) / (4 * half * half)
+            square = quotient(first + last - 2 * difference, 4 * half * half)
         a = product(core_inverse, w)
         a[0, 0] -= mean
         a[1, 1] -= mean
@@ -66,7 +67,7 @@ def law_terms(w, core, core_inverse, zeta, g, table, vectors, inverses, value, l
         put(right[0], 0, odd, a)
         put(right[1], 0, square, a)
         put(a, 0, difference, a)
-        middle = mean - (1.0 / g[0] + 1.0 / g[1]) / 2
+        middle = mean - (quotient(1.0, g[0]) + quotient(1.0, g[1])) / 2
         for i in range(2):
             a[i, i] += middle
             left[0, i, i] = 1.0
@@ -78,12 +79,12 @@ def law_terms(w, core, core_inverse, zeta, g, table, vectors, inverses, value, l
     image = np.empty((r, r), dtype=np.complex128)
     for t in range(r):
         for i in range(r):
-            image[t, i] = (zeta[t] - 1.0 / g[t]) * inverses[t, i]
+            image[t, i] = (zeta[t] - quotient(1.0, g[t])) * inverses[t, i]
             for j in range(r):
                 left[t, i, j] = before[i, t] * after[t, j]
                 total = 0j
                 for c in range(r):
-                    change = 1.0 + table[t, c] / (g[t] * g[c])
+                    change = 1.0 + quotient(table[t, c], g[t] * g[c])
                     total += vectors[i, c] * change * inverses[c, j]
                 right[t, i, j] = total
     put(value, 0, 1.0, product(before, image))

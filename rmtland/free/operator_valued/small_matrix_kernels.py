@@ -23,8 +23,15 @@ __all__ = [
     "largest",
     "product",
     "put",
+    "quotient",
     "spoil",
 ]
+
+
+@compiled(error_model="numpy")
+def quotient(a, b):
+    """Quotient of complex numbers, NaN where b is zero: numba itself raises there."""
+    return a / b if b != 0.0 else complex(np.nan, np.nan)
 
 
 @compiled(error_model="numpy")
@@ -32,7 +39,7 @@ def inverted(a, out):
     """Inverse of a small matrix into `out`; False where it is singular."""
     r = a.shape[0]
     if r == 1:
-        out[0, 0] = 1.0 / a[0, 0]
+        out[0, 0] = quotient(1.0, a[0, 0])
         return abs(a[0, 0]) > 0.0
     if r == 2:
         det = a[0, 0] * a[1, 1] - a[0, 1] * a[1, 0]

@@ -83,7 +83,7 @@ from rmtland.free.polynomials.two_projections import (
 from rmtland.free.products import free_product
 from rmtland.free.sums import free_sum
 from rmtland.laws.affine_law import affine
-from rmtland.laws.discrete import Discrete
+from rmtland.laws.discrete import Discrete, PointMasses
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
 from rmtland.laws.pushforward import pushforward
@@ -295,8 +295,8 @@ def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], method: str) -> L
     simple = _simple(p, laws) if method == "automatic" else None
     if simple is not None:
         return simple
-    # Where the R-transform is rational the variable itself is the cheaper one.
-    powers = {n: k for n, k in common_powers(p).items() if not isinstance(laws[n], LevyLaw)}
+    # Images of points are points; those of a density have transforms that cost more.
+    powers = {n: k for n, k in common_powers(p).items() if isinstance(laws[n], PointMasses)}
     if powers and method == "automatic":
         images = {n: pushforward(laws[n], [0.0] * k + [1.0]) for n, k in powers.items()}
         return _law_of(in_powers(p, powers), {**laws, **images}, method)

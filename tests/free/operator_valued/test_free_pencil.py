@@ -15,10 +15,11 @@ from rmtland import (
     law_of_polynomial,
 )
 from rmtland.free import PolynomialLaw, Pushforward, kronecker_gaussian
+from rmtland.free.operator_valued.free_pencil import FreePencil, law_part
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
 from rmtland.free.operator_valued.seen_points import within_band, without_turns
 from rmtland.free.polynomials.reductions import free_summands, sandwich, square_of
-from rmtland.laws import KestenMcKay
+from rmtland.laws import KestenMcKay, pushforward
 
 x, y, w = free_variables("x y w")
 THREE = Discrete((-1.0, 0.5, 2.0), (0.3, 0.3, 0.4))
@@ -154,3 +155,16 @@ def test_progress_and_time():
 def test_coefficients_that_are_not_finite(wrong):
     with pytest.raises(ValueError, match="coefficients must be finite"):
         x * y + wrong
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("trial", [1e200, np.inf, np.nan])
+def test_trial_points_past_all_numbers_have_no_value(size, trial):
+    """G is zero there, and compiled divisions by a complex zero would raise."""
+    matrix = np.diag(np.arange(1.0, size + 1))
+    image = pushforward(Uniform(-1.0, 2.0), [0.0, 0.0, 1.0])
+    pencil = FreePencil(np.zeros((size, size)), [law_part(matrix, image)])
+    u = np.full((1, pencil.arrays.owners.size), complex(trial))
+    with np.errstate(all="ignore"):
+        system = pencil.system(np.array([0.5 + 0.1j]), u)
+    assert not np.isfinite(system.jacobian).all() or not np.isfinite(system.defect).all()

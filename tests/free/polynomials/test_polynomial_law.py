@@ -87,6 +87,11 @@ def test_powers_of_a_variable_are_a_variable(p, written, places):
     assert law._exact_moments(3) == pytest.approx(direct._exact_moments(3), rel=1e-13)
 
 
+def test_powers_of_a_density_stay_powers():
+    law = law_of_polynomial(x**2 * y + y * x**2, x=Uniform(-1, 2), y=MarchenkoPastur(0.5))
+    assert law.polynomial == x**2 * y + y * x**2
+
+
 def test_a_power_of_a_variable_may_be_a_number():
     sign, flat = Discrete((-1.0, 1.0), (0.3, 0.7)), Uniform(0.0, 1.0)
     assert law_of_polynomial(x**2 * y + y * x**2, x=sign, y=flat) == affine(flat, scale=2.0)
@@ -323,6 +328,16 @@ def test_atoms_of_a_product_with_a_projection():
     law = law_of_polynomial(y * x * y, x=Uniform(1, 2), y=projection)
     exact = free_product(Uniform(1, 2), projection)
     agree(law, exact, rel=1e-8)
+
+
+@pytest.mark.parametrize(("share", "half"), [(0.01, 0.2), (0.02, 0.35)])
+def test_a_zero_of_g_next_to_a_band_is_no_edge(share, half):
+    """Between the last point of a gap that is looked at and the band, G is zero there."""
+    laws = {"x": Discrete((-1.0, 1.0), (share, 1 - share)), "y": Uniform(-half, half)}
+    law = law_of_polynomial(x + y, method="subordination", **laws)
+    exact = free_sum(*laws.values())
+    assert np.ravel(law.support) == pytest.approx(np.ravel(exact.support), abs=1e-12)
+    assert law.cdf(0.0) == pytest.approx(share, abs=1e-12)
 
 
 def test_what_needs_no_equation():
