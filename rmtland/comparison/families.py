@@ -30,7 +30,7 @@ from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Record
 
-__all__ = ["Box", "Family"]
+__all__ = ["Box", "Family", "with_bulk"]
 
 T = TypeVar("T")
 
@@ -203,7 +203,7 @@ class Family(Generic[T]):
         nodes, _ = spectrum.measure
         low, high = float(nodes[0]), float(nodes[-1])
         width = (high - low) or abs(low) or 1.0
-        scales = _sizes(spectrum)
+        scales = np.concatenate([_sizes(one) for one in with_bulk(spectrum)])
         places = Box(low - 10 * width, high + 10 * width, False, place=True)
         positive = Box(1e-10 * scales.min(), 1e4 * scales.max(), True)
         boxes = {n: places if n.lower() in _PLACES else positive for n in self.names}
@@ -242,12 +242,15 @@ class Family(Generic[T]):
         others = [name for name in boxes if name not in places]
         if len(others) > 3:
             return []
-        mean = dict.fromkeys(places, float(spectrum.mean()))
-        sizes = np.unique(_sizes(spectrum)).tolist()
-        return [
-            {**mean, **dict(zip(others, values, strict=True))}
-            for values in product(sizes, repeat=len(others))
-        ]
+        members = []
+        for one in with_bulk(spectrum):
+            mean = dict.fromkeys(places, float(one.mean()))
+            sizes = np.unique(_sizes(one)).tolist()
+            members += [
+                {**mean, **dict(zip(others, values, strict=True))}
+                for values in product(sizes, repeat=len(others))
+            ]
+        return members
 
     def candidates(
         self,
@@ -275,11 +278,14 @@ class Family(Generic[T]):
         nodes, weights = spectrum.measure
         levels = np.cumsum(weights) - weights / 2
         units = _units(spectrum)
+        ends = [one.measure[0][[0, -1]] for one in with_bulk(spectrum)]
+        ranges = np.array([high - low for low, high in ends])
         columns = {}
         for name, box in boxes.items():
             if name.lower() in _PLACES:
                 value = np.interp(generator.beta(0.5, 0.5, number), levels, nodes)
-                value += 0.02 * (nodes[-1] - nodes[0]) * generator.normal(size=number)
+                reach = ranges[0] if ranges.size == 1 else generator.choice(ranges, number)
+                value += 0.02 * reach * generator.normal(size=number)
             else:
                 value = 10 ** generator.uniform(-_DECADES, _DECADES, number)
                 value *= generator.choice(units, number)
@@ -314,16 +320,43 @@ def _given_bounds(
     return checked
 
 
+def with_bulk(spectrum: Spectrum) -> tuple[Spectrum, ...]:
+    """Return a spectrum, and its bulk where outliers make its moments others than those of that.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Eigenvalues or a quadrature.
+
+    Returns
+    -------
+    tuple of Spectrum
+        The spectrum, and the middle 80 % of what is not zero, if its deviation is below a tenth of
+        that of the spectrum.
+    """
+    nodes, weights = spectrum.measure
+    away = np.abs(nodes) > spectrum.zero_tolerance
+    nodes, weights = nodes[away], weights[away]
+    levels = (np.cumsum(weights) - weights / 2) / (weights.sum() or 1.0)
+    middle = (levels > 0.1) & (levels < 0.9)
+    if np.count_nonzero(middle) < 2:
+        return (spectrum,)
+    bulk = Spectrum(nodes[middle], weights[middle] / weights[middle].sum())
+    return (spectrum, bulk) if 0 < bulk.std() < 0.1 * spectrum.std() else (spectrum,)
+
+
 def _units(spectrum: Spectrum) -> Real:
     """Return sizes that a parameter may have: a number, an eigenvalue, a squared one."""
-    return np.array([1.0, spectrum.std() or 1.0, spectrum.var() or 1.0])
+    sizes = [(one.std() or 1.0, one.var() or 1.0) for one in with_bulk(spectrum)]
+    return np.array([1.0, *(size for pair in sizes for size in pair)])
 
 
 def _sizes(spectrum: Spectrum) -> Real:
     """Return the units, the root mean square, and the ratio of the variance to its square."""
+    units = [1.0, spectrum.std() or 1.0, spectrum.var() or 1.0]
     square = spectrum.var() + spectrum.mean() ** 2
     more = [np.sqrt(square), spectrum.var() / square] if square and spectrum.var() else []
-    return np.concatenate([_units(spectrum), more])
+    return np.array([*units, *more])
 
 
 def _is_real(parameter: inspect.Parameter) -> bool:

@@ -422,7 +422,7 @@ def _boundary(
         begin = [] if held.law(near) is None else [inner.position(near)]
         with suppress(ValueError):  # no law at any of the points tried
             levels = FitPoints.of(spectrum, len(others))
-            begin += starting_positions(inner, spectrum, levels, 2, generator.spawn(1)[0])
+            begin += starting_positions(inner, spectrum, levels, _STARTS, generator.spawn(1)[0])
         for start in begin:
             end, cost = inner.run(points, start)
             misfit = points.misfit(held.law(inner.values(end)))

@@ -23,7 +23,7 @@ import numpy as np
 
 from rmtland.arguments import count, finite
 from rmtland.comparison.descent import Descent
-from rmtland.comparison.families import Box, Family
+from rmtland.comparison.families import Box, Family, with_bulk
 from rmtland.comparison.fit_points import Points
 from rmtland.comparison.theories import law_of
 from rmtland.spectrum import Spectrum
@@ -157,12 +157,13 @@ def _by_moments(family: Family[Any], spectrum: Spectrum) -> list[dict[str, float
     nodes, weights = spectrum.measure
     levels = np.cumsum(weights) - weights / 2
     bulk = (levels > 0.01) & (levels < 0.99)
-    parts = [bulk if bulk.any() else np.ones_like(bulk), np.ones_like(bulk)]
+    most = bulk if bulk.any() else np.ones_like(bulk)
+    parts = [(nodes[most], weights[most]), *(one.measure for one in with_bulk(spectrum))]
     candidates = []
-    for part in parts:
-        share = weights[part] / weights[part].sum()
-        mean = float(share @ nodes[part])
-        variance = float(share @ (nodes[part] - mean) ** 2)
+    for places, masses in parts:
+        share = masses / masses.sum()
+        mean = float(share @ places)
+        variance = float(share @ (places - mean) ** 2)
         scale = family.fixed.get("sigma", max(mean, 1e-3 * np.sqrt(variance)))
         grid = [family.fixed["phi"]] if "phi" in family.fixed else np.geomspace(0.02, 200, 14)
         for phi in grid:

@@ -487,6 +487,19 @@ def test_a_family_fits_no_worse_than_the_laws_within_it(seed):
         assert found.minima[0] == min(found.minima) == pytest.approx(found.defect, rel=1e-6)
 
 
+@pytest.mark.parametrize("family", [MarchenkoPastur, FreePoisson, Semicircle, WishartPlusWigner])
+@pytest.mark.parametrize("unit", [1e-5, 3.0])
+def test_far_outliers_do_not_hide_the_bulk(family, unit):
+    """In units of the outliers, 2 % at 1e5 times the bulk, descents ended ten times as far away."""
+    generator = np.random.default_rng(4)
+    body = unit * generator.exponential(size=300)
+    far = 1e5 * unit * generator.uniform(0.2, 3.0, 6)
+    alone = fit(Spectrum(body), family, resamples=0, rng=0)
+    found = fit(Spectrum([*body, *far]), family, resamples=0, rng=0)
+    assert found.defect < 1.3 * alone.defect + 0.02
+    assert found.law.median() == pytest.approx(alone.law.median(), rel=0.2)
+
+
 def test_zeros_beside_negative_eigenvalues_leave_the_residual_part():
     matrix = WishartPlusWigner(0.5, 0.3).matrix(300, rng=1)
     spectrum = Spectrum([*np.linalg.eigvalsh(matrix), *np.zeros(60)])
