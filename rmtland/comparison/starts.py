@@ -35,6 +35,8 @@ _DRAWS = 150
 """Points tried for each parameter before the descent."""
 _SCREENED, _SHORT = 4, 8
 """Short descents for each long one, and how many steps they take."""
+_ROUGH = 2
+"""Times as many of both beside far outliers, where there are more minima."""
 
 
 def starting_positions(
@@ -74,8 +76,10 @@ def starting_positions(
         return [descent.position(_start(family, boxes, start)) for start in _listed(starts)]
     number = count("starts", starts)
     drawn = _by_moments(family, spectrum)
-    more = 40 if drawn else _DRAWS * len(boxes)
-    drawn += [] if drawn else family.at_sizes(spectrum, boxes)
+    rough = 1 if len(with_bulk(spectrum)) == 1 else _ROUGH
+    known = bool(drawn) and rough == 1  # moments say little beside far outliers
+    drawn += [] if known else family.at_sizes(spectrum, boxes)
+    more = 40 if known else rough * _DRAWS * len(boxes)
     drawn += family.candidates(spectrum, boxes, generator, more)
     coarse = points.thinned(64)
     scored = []
@@ -98,7 +102,7 @@ def starting_positions(
     apart = np.array([1.0 if box.positive else 0.1 * width for box in boxes.values()])
     short = [
         descent.run(coarse, position, steps=_SHORT)
-        for position in _apart(scored, apart, _SCREENED * number)
+        for position in _apart(scored, apart, rough * _SCREENED * number)
     ]
     return _apart([(cost, position) for position, cost in short], apart / 100, number)
 
