@@ -237,35 +237,11 @@ class LossFunction:
 
         given = {**frozen, **dict(zip(self.names, values, strict=True))}
         inputs = batch.inputs
-        with self._constant_padding():
+        with _constant_padding(self):
             if isinstance(inputs, dict):
                 return functional_call(self.model, given, (), inputs)
             arguments = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
             return functional_call(self.model, given, arguments)
-
-    @contextmanager
-    def _constant_padding(self) -> Iterator[None]:
-        """Hold what embeddings give for their padding_idx, of which no gradient knows."""
-        import torch
-
-        padded = [
-            module
-            for module, _ in self.modes
-            if type(module) is torch.nn.Embedding and module.padding_idx is not None
-        ]
-        if not padded:
-            yield
-            return
-        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
-        with ExitStack() as stack:
-            for module in padded:
-                name, index = names.get(id(module.weight), ""), module.padding_idx
-                if name in self.names:
-                    table = self._moved.get(name, module.weight)
-                    row = self.cast(table[index].detach())
-                    hook = module.register_forward_hook(partial(_with_row, index, row))
-                    stack.callback(hook.remove)
-            yield
 
     def loss(self, values: Sequence[Array], batch: Batch, frozen: dict[str, Array]) -> Array:
         """Return the loss of a batch, summed over it.
@@ -355,6 +331,31 @@ class LossFunction:
         if self.given_dtype is None or not tensor.is_floating_point():
             return tensor
         return tensor.to(self.given_dtype)
+
+
+@contextmanager
+def _constant_padding(function: LossFunction) -> Iterator[None]:
+    """Hold what embeddings give for their padding_idx, of which no gradient knows."""
+    import torch
+
+    padded = [
+        module
+        for module, _ in function.modes
+        if type(module) is torch.nn.Embedding and module.padding_idx is not None
+    ]
+    if not padded:
+        yield
+        return
+    names = {id(parameter): name for name, parameter in function.model.named_parameters()}
+    with ExitStack() as stack:
+        for module in padded:
+            name, index = names.get(id(module.weight), ""), module.padding_idx
+            if name in function.names:
+                table = function._moved.get(name, module.weight)
+                row = function.cast(table[index].detach())
+                hook = module.register_forward_hook(partial(_with_row, index, row))
+                stack.callback(hook.remove)
+        yield
 
 
 def _with_row(index: int, row: Array, module: Module, inputs: Tree, output: Array) -> Array:

@@ -50,29 +50,28 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, truth
-from rmtland.arrays import array_namespace, device_options, is_finite
+from rmtland.arrays import array_namespace
 from rmtland.deprecation import keyword_only
 from rmtland.networks.activation import Activation, activation
-from rmtland.networks.array_arguments import is_single, real_array
 from rmtland.networks.compiled_loss import CompiledLoss
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.initialisation import INITIALISATIONS
 from rmtland.networks.loss import LOSSES, Loss
 from rmtland.networks.loss_data import LossData
 from rmtland.networks.loss_point import LossPoint
-from rmtland.networks.parameters import ParameterBlock, effective_weights, parameter_blocks
+from rmtland.networks.parameters import effective_weights
 from rmtland.networks.torch_sequential import read_layers
 from rmtland.streams import random_generator
 from rmtland.typing import Array, ArrayLike, Real, Record, Rng
 
 if TYPE_CHECKING:
     from torch.nn import Module
+from rmtland.networks.parameter_layout import DOUBLE, ParameterLayout
 
 __all__ = ["MLP", "PARAMETRISATIONS"]
 
@@ -82,7 +81,7 @@ PARAMETRISATIONS = ("standard", "ntk")
 
 
 @dataclass(frozen=True)
-class MLP:
+class MLP(ParameterLayout):
     """A fully connected network with its loss; synonyms: multilayer perceptron, feed-forward.
 
     Parameters
@@ -189,53 +188,6 @@ class MLP:
             if getattr(self, option) != default:
                 text += f", {option}={getattr(self, option)!r}"
         return text + ")"
-
-    @property
-    def n_in(self) -> int:
-        """The number n_0 of inputs."""
-        return self.widths[0]
-
-    @property
-    def n_out(self) -> int:
-        """The number n_L of outputs."""
-        return self.widths[-1]
-
-    @property
-    def depth(self) -> int:
-        """The number L of weight layers: one more than hidden layers."""
-        return len(self.widths) - 1
-
-    @property
-    def parameter_count(self) -> int:
-        """The number p of parameters."""
-        return self.blocks[-1].stop
-
-    @cached_property
-    def blocks(self) -> tuple[ParameterBlock, ...]:
-        """Where each weight matrix and bias lies in theta, in order: W1, (b1,) W2, ..."""
-        return parameter_blocks(self.widths, bias=self.bias, ntk=self.parametrisation == "ntk")
-
-    def unflatten(self, theta: ArrayLike) -> tuple[Array, ...]:
-        """Return the weight matrices (W_1, W_2, ...), or (W_1, b_1, W_2, ...) with biases.
-
-        Parameters
-        ----------
-        theta : array_like, shape (p,)
-            The parameters.
-
-        Returns
-        -------
-        tuple of array
-            Views into `theta` where it is a contiguous floating-point array.
-
-        Raises
-        ------
-        ValueError
-            If their number is wrong or one is not finite.
-        """
-        array = self._parameters(theta)
-        xp = array_namespace(array)
-        return tuple(xp.reshape(array[b.start : b.stop], b.shape) for b in self.blocks)
 
     @keyword_only("rng", 1)
     def init(
@@ -357,7 +309,7 @@ class MLP:
         if (
             chunk is None
             and type(theta) is type(x) is np.ndarray
-            and theta.dtype is _DOUBLE.dtype
+            and theta.dtype is DOUBLE.dtype
             and theta.shape == (self.parameter_count,)
             and math.isfinite(np.vdot(theta, theta))
         ):
@@ -399,27 +351,6 @@ class MLP:
         """
         return CompiledLoss.of(self, x, y, self.loss)
 
-    def _parameters(self, theta: Array, x: Array = None) -> Array:
-        """Return theta checked, in the library and dtype of the computation."""
-        xp = array_namespace(theta, x)
-        if xp is np:
-            plain = type(theta) is np.ndarray and theta.dtype == np.float64
-            if plain and theta.shape == (self.parameter_count,) and is_finite(theta):
-                return np.ascontiguousarray(theta)
-            single = is_single(theta) and (x is None or is_single(x))
-            like = _SINGLE if single else _DOUBLE
-            array = real_array("theta", theta, 1, like)
-        else:
-            source = x if array_namespace(theta) is np else theta
-            single = is_single(theta) and (x is None or is_single(x))
-            like = _empty_like(source, xp.float32 if single else xp.float64)
-            array = real_array("theta", theta, 1, like)
-        if array.shape[0] != self.parameter_count:
-            raise ValueError(
-                f"theta must have {self.parameter_count} entries for {self}; got {array.shape[0]}"
-            )
-        return array
-
 
 class _NoTargets(Loss):
     def targets(self, y: Array, *, samples: int, n_out: int, like: Array) -> Array:
@@ -427,8 +358,3 @@ class _NoTargets(Loss):
 
 
 _NO_TARGETS = _NoTargets("none")
-_SINGLE, _DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
-
-
-def _empty_like(source: Array, dtype: object) -> Array:
-    return array_namespace(source).empty((0,), dtype=dtype, **device_options(source))

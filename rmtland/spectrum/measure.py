@@ -39,7 +39,7 @@ from rmtland.spectrum.files import read_arrays, read_stream, write_arrays
 from rmtland.spectrum.matrices import device_eigenvalues, hermitian_stack
 from rmtland.spectrum.provenance import frozen
 from rmtland.spectrum.statistics import SpectralStatistics
-from rmtland.spectrum.tables import data_frame, html_table
+from rmtland.spectrum.tables import data_frame, html_table, summary
 from rmtland.typing import Array, NumpyArray, Real, Record
 
 if TYPE_CHECKING:
@@ -259,22 +259,11 @@ class Spectrum(SpectralStatistics):
         return _restored, (type(self), {f.name: getattr(self, f.name) for f in fields(self)})
 
     def __repr__(self) -> str:
-        return f"Spectrum({self._words()})"
-
-    def _words(self) -> str:
-        what = "eigenvalues" if self.is_complete else "nodes"
-        runs = f"{self.runs} runs of " if self.runs > 1 else ""
-        size = "" if self.is_complete or self.dimension is None else f", dimension {self.dimension}"
-        origin = self.provenance.get("source")
-        return (
-            f"{runs}{self.nodes.shape[1]} {what} in "
-            f"[{self.nodes.min():.6g}, {self.nodes.max():.6g}]{size}"
-            + (f", {str(origin)[:60]!r}" if origin is not None else "")
-        )
+        return f"Spectrum({summary(self)})"
 
     def _repr_html_(self) -> str:
         """Return a small table for notebooks."""
-        return html_table(self, self._words())
+        return html_table(self)
 
     def to_dataframe(self) -> DataFrame:
         """Return the nodes as a pandas DataFrame.

@@ -13,20 +13,45 @@ if TYPE_CHECKING:
 
     from rmtland.spectrum import Spectrum
 
-__all__ = ["data_frame", "html_table"]
+__all__ = ["data_frame", "html_table", "summary"]
 
 
-def html_table(spectrum: Spectrum, words: str) -> str:
+def summary(spectrum: Spectrum) -> str:
+    """Return what a spectrum is: runs, nodes, range, dimension and source.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Eigenvalues or a quadrature.
+    """
+    what = "eigenvalues" if spectrum.is_complete else "nodes"
+    runs = f"{spectrum.runs} runs of " if spectrum.runs > 1 else ""
+    size = (
+        ""
+        if spectrum.is_complete or spectrum.dimension is None
+        else f", dimension {spectrum.dimension}"
+    )
+    origin = spectrum.provenance.get("source")
+    return (
+        f"{runs}{spectrum.nodes.shape[1]} {what} in "
+        f"[{spectrum.nodes.min():.6g}, {spectrum.nodes.max():.6g}]{size}"
+        + (f", {str(origin)[:60]!r}" if origin is not None else "")
+    )
+
+
+def html_table(spectrum: Spectrum) -> str:
     """Return a small table for notebooks.
 
     Parameters
     ----------
     spectrum : Spectrum
         Of which mean, deviation, counts and index are shown.
-    words : str
-        What it is.
     """
-    rows = {"spectrum": words, "mean": f"{spectrum.mean():.6g}", "std": f"{spectrum.std():.6g}"}
+    rows = {
+        "spectrum": summary(spectrum),
+        "mean": f"{spectrum.mean():.6g}",
+        "std": f"{spectrum.std():.6g}",
+    }
     if spectrum.is_complete:
         negative, zero, positive, _ = spectrum.inertia()
         rows["negative, zero, positive"] = f"{negative}, {zero}, {positive}"

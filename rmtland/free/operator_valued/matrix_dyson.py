@@ -57,28 +57,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import dense_array, points
-from rmtland.free.operator_valued.range_coordinates import profile_coordinates, range_coordinates
+from rmtland.free.operator_valued.dyson_coordinates import DysonCoordinates, full_matrix
 from rmtland.free.operator_valued.resolvent_equation import (
     MatrixSystem,
-    ResolventEquation,
     Solved,
     upper_log,
     upper_log_determinant,
 )
-from rmtland.free.operator_valued.self_energy import Covariance, checked_covariance, self_energy
+from rmtland.free.operator_valued.self_energy import Covariance, checked_covariance
 from rmtland.free.operator_valued.small_matrices import (
     eigensystem_or_nan,
     inverse_or_nan,
     pseudoinverse_or_nan,
     solve_or_nan,
 )
-from rmtland.typing import Complex, NumpyArray, Real, Values
+from rmtland.typing import Complex, NumpyArray, Real
 
 __all__ = ["MatrixDyson"]
 
 
 @dataclass(frozen=True, eq=False)
-class MatrixDyson(ResolventEquation):
+class MatrixDyson(DysonCoordinates):
     """A matrix Dyson equation M = (z P - A - S[M])^{-1}.
 
     .. formula:: Matrix Dyson equation (MDE), :math:`M^{-1} = zP - A - S[M]`
@@ -138,80 +137,6 @@ class MatrixDyson(ResolventEquation):
         object.__setattr__(self, "pencil", pencil)
         object.__setattr__(self, "weights", weights / weights.sum())
 
-    # The equation ----------------------------------------------------------------------------
-
-    @property
-    def size(self) -> int:
-        """The size k of M."""
-        return int(self.mean.shape[0])
-
-    @property
-    def mean_matrix(self) -> NumpyArray:
-        """A as a matrix, shape (k, k)."""
-        return _full(self.mean)
-
-    @cached_property
-    def is_diagonal(self) -> bool:
-        """Whether M is diagonal: independent entries around a diagonal mean."""
-        assert self.pencil is not None
-        return not callable(self.covariance) and self.mean.ndim == 1 and self.pencil.ndim == 1
-
-    def self_energy(self, m: ArrayLike) -> Values:
-        """S[M] of matrices M of shape (..., k, k).
-
-        Parameters
-        ----------
-        m : array_like of complex, shape (..., k, k)
-            Matrices.
-
-        Returns
-        -------
-        ndarray, shape (..., k, k)
-            S of each of them.
-        """
-        return self_energy(self.covariance, np.asarray(m))
-
-    @cached_property
-    def scale(self) -> float:
-        """Bound of the norm of the random matrix if P = 1: `norm(A) + 2 norm(S[1])**0.5`."""
-        mean = self.mean
-        center = np.abs(mean).max() if mean.ndim == 1 else np.linalg.norm(mean, 2)
-        one = self.self_energy(np.eye(self.size, dtype=np.complex128))
-        bound = float(center + 2 * np.sqrt(np.linalg.norm(one, 2)))
-        return bound if bound > 0 else 1.0
-
-    def _matrix(self, z: Complex, regular: float = 0.0) -> Complex:
-        """Z P - A for points of shape (n,), with P + regular (1 - P) in the place of P."""
-        pencil = _full(self.pencil)
-        pencil = pencil + regular * (np.eye(self.size) - pencil)
-        return np.asarray(z[:, None, None] * pencil - _full(self.mean))
-
-    # Coordinates of the range of S ---------------------------------------------------------------
-
-    @cached_property
-    def coordinates(self) -> tuple[Complex, Complex]:
-        """(E, Phi): S[M] = sum over a of E_a sum over pq of Phi_a,pq M_pq, for reachable M.
-
-        Shapes (r, k, k), or (r, k) where M is diagonal; every E_a is Hermitian.
-        """
-        if self.is_diagonal:
-            return profile_coordinates(np.asarray(self.covariance))
-        return range_coordinates(
-            self.self_energy, lambda z: self._matrix(z, regular=0.5), self.size, self.scale
-        )
-
-    @cached_property
-    def arrays(self) -> tuple[Complex, Complex, Complex, Complex]:
-        """P, A, E and Phi, all matrices or all diagonals, as the kernels take them."""
-        basis, functionals = self.coordinates
-        pencil, mean = (
-            (self.pencil, self.mean) if self.is_diagonal else (_full(self.pencil), _full(self.mean))
-        )
-        return tuple(
-            np.ascontiguousarray(array, dtype=np.complex128)
-            for array in (pencil, mean, basis, functionals)
-        )  # type: ignore[return-value]
-
     def system(self, z: Complex, u: Complex, *, regular: float = 0.0) -> MatrixSystem:
         """Return the equation in coordinates at points z, shape (n,), and u, shape (n, r).
 
@@ -257,7 +182,7 @@ class MatrixDyson(ResolventEquation):
         height = 4 * self.scale
         z = np.array([1j * height])
         u = np.zeros((1, len(self.arrays[2])), dtype=np.complex128)
-        singular = float(np.abs(_full(self.pencil) - np.eye(self.size)).max()) > 0
+        singular = float(np.abs(full_matrix(self.pencil) - np.eye(self.size)).max()) > 0
         ladder = [*np.geomspace(1.0, 1e-8, 25), 0.0] if singular else [0.0]
         for i, regular in enumerate(ladder):
             for _ in range(200 if i == 0 else 0):
@@ -328,7 +253,7 @@ class MatrixDyson(ResolventEquation):
     @cached_property
     def trace_weight(self) -> float:
         """The trace <P>, by which G is divided."""
-        return float(np.asarray(self.weights) @ np.diagonal(_full(self.pencil)).real)
+        return float(np.asarray(self.weights) @ np.diagonal(full_matrix(self.pencil)).real)
 
     def trace(self, m: Complex) -> Complex:
         """<P M> / <P> of matrices (n, k, k), or of diagonals (n, k) where M is diagonal.
@@ -347,7 +272,7 @@ class MatrixDyson(ResolventEquation):
         weights = np.asarray(self.weights)
         if m.ndim == 2:
             return np.asarray(m @ (weights * pencil / (weights @ pencil)))
-        full = _full(pencil)
+        full = full_matrix(pencil)
         total = weights @ np.diagonal(full)
         return np.asarray(np.einsum("i,ij,nji->n", weights / total, full, m))
 
@@ -364,7 +289,7 @@ class MatrixDyson(ResolventEquation):
         ndarray of float
             Errors of the normalised trace, in the shape of `error`.
         """
-        weights = np.asarray(self.weights)[:, None] * np.abs(_full(self.pencil))
+        weights = np.asarray(self.weights)[:, None] * np.abs(full_matrix(self.pencil))
         return np.asarray(error) * max(1.0, float(weights.sum() / np.trace(weights)))
 
     def derivative(self, z: Complex, u: Complex) -> tuple[Complex, Complex]:
@@ -428,11 +353,6 @@ class MatrixDyson(ResolventEquation):
         return np.asarray((logs + second) / total)
 
 
-def _full(matrix: ArrayLike | None) -> NumpyArray:
-    array = np.asarray(matrix)
-    return np.diag(array) if array.ndim == 1 else array
-
-
 def _hermitian(name: str, value: ArrayLike) -> NumpyArray:
     """Return a Hermitian matrix, as a vector if it is diagonal."""
     array = np.array(dense_array(name, value))
@@ -444,7 +364,7 @@ def _hermitian(name: str, value: ArrayLike) -> NumpyArray:
         raise ValueError(f"{name} must be a square matrix or a diagonal; got shape {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite")
-    full = _full(array)
+    full = full_matrix(array)
     if np.abs(full - full.conj().T).max() > 1e-12 * np.abs(full).max():
         raise ValueError(f"{name} must be Hermitian")
     diagonal = np.diagonal(full)

@@ -40,7 +40,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -48,7 +47,7 @@ import numpy as np
 from rmtland.arguments import count, dense_array, float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.linearisation.spectral_descent import SpectralDescent
-from rmtland.landscape.linearisation.tangent_spectrum import TangentSpectrum
+from rmtland.landscape.linearisation.tangent_residuals import TangentResiduals
 from rmtland.networks import LossPoint
 from rmtland.networks.loss_point import loss_point
 from rmtland.solution import ConvergenceError
@@ -91,7 +90,7 @@ class GaussNewtonStep(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class LinearisedLoss:
+class LinearisedLoss(TangentResiduals):
     r"""Half the mean squared error of a model that is linear in its parameters.
 
     .. formula:: Gauss-Newton step :math:`J^+ (y - o)` and descent :math:`u_i^\top r_k = (1 -
@@ -176,51 +175,6 @@ class LinearisedLoss:
             f"LinearisedLoss({self.residuals.size} residuals, {self.parameter_count} parameters, "
             f"rank={self.rank})"
         )
-
-    # The spectrum --------------------------------------------------------------------------------
-
-    @cached_property
-    def spectrum(self) -> TangentSpectrum:
-        """Eigenvalues and eigenvectors of J J^T, with their rank."""
-        return TangentSpectrum(self.kernel, self.jacobian, self.rounding)
-
-    @property
-    def eigenvalues(self) -> Real:
-        """Eigenvalues of J J^T, descending: squared singular values of J."""
-        return self.spectrum.values.copy()
-
-    @property
-    def rank(self) -> int:
-        """Number of eigenvalues that are not zero up to rounding."""
-        return self.spectrum.rank
-
-    @property
-    def gap(self) -> float:
-        """Smallest eigenvalue kept over the size of the largest left out; infinite if none is.
-
-        A rank can be trusted where it is large.
-        """
-        return self.spectrum.gap
-
-    @property
-    def null_dimension(self) -> int:
-        """Dimension p - rank of the directions in which the linearised loss is flat."""
-        return self.parameter_count - self.rank
-
-    @property
-    def condition_number(self) -> float:
-        """lambda_max/lambda_min of J J^T over its `rank` nonzero eigenvalues."""
-        return self.spectrum.condition_number
-
-    @cached_property
-    def coefficients(self) -> Real:
-        """Components of the residual along the eigenvectors, in the order of `eigenvalues`."""
-        return np.asarray(self.spectrum.vectors.T @ self.residuals)
-
-    @property
-    def unreachable(self) -> float:
-        """Square of the norm of the residual outside the range of J."""
-        return float((self.coefficients[self.rank :] ** 2).sum())
 
     # Solutions -----------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from rmtland.free.operator_valued.resolvent_equation import upper_log
+from rmtland.models.dyson.block_state import BlockState
 from rmtland.models.dyson.first_layer_block import FirstLayerBlock, InnerBlocks
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
 from rmtland.models.dyson.free_slopes import FreeSlopes
@@ -59,7 +60,7 @@ class Blocks(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class BlockEquation:
+class BlockEquation(BlockState):
     """The equation for given features, slopes and data.
 
     Parameters
@@ -94,21 +95,6 @@ class BlockEquation:
     has_outer: bool
     by_unit: bool
     output_variances: Real | None = None
-
-    @cached_property
-    def has_noise(self) -> bool:
-        """Whether H1 couples the blocks a and b."""
-        return bool(self.variances.any())
-
-    @property
-    def parameter_count(self) -> int:
-        """P = n1 (n0 + n2)."""
-        return int(self.features.shape[0] * (self.x.shape[1] + self.outputs))
-
-    @property
-    def _sizes(self) -> tuple[int, int, int]:
-        n1, m = self.features.shape
-        return n1, self.x.shape[1], m
 
     @property
     def memory(self) -> int:
@@ -179,62 +165,6 @@ class BlockEquation:
             Of some units, or of all if they are coupled.
         """
         return self._first_layer.inner_blocks(z, a, s)
-
-    # The fixed point -----------------------------------------------------------------------------
-
-    def start(self, z: complex) -> Complex:
-        """M_a = 1/z, M_s = 1.
-
-        Parameters
-        ----------
-        z : complex
-            Point of the open upper half-plane.
-
-        Returns
-        -------
-        ndarray of complex
-        """
-        n1, _, m = self._sizes
-        size = m if self.has_outer else 0
-        return np.concatenate([(np.eye(n1) / z).ravel(), np.eye(size, dtype=np.complex128).ravel()])
-
-    def _unpacked(self, y: Complex) -> tuple[Complex, Complex]:
-        n1, _, m = self._sizes
-        size = m if self.has_outer else 0
-        return y[: n1 * n1].reshape(n1, n1), y[n1 * n1 :].reshape(size, size)
-
-    def weights(self, y: Complex) -> Real:
-        """Weights of a state by its diagonal: 1/sqrt(|M_jj M_kk|).
-
-        Near the axis null directions have entries of the size 1/z beside others of the size 1,
-        whose changes would not be seen.
-
-        Parameters
-        ----------
-        y : ndarray of complex
-            A packed state.
-
-        Returns
-        -------
-        ndarray of float
-        """
-        rows = [1 / np.sqrt(np.abs(np.diagonal(m))) for m in self._unpacked(y)]
-        return np.concatenate([np.outer(row, row).ravel() for row in rows])
-
-    def in_half_plane(self, y: Complex) -> bool:
-        """Whether the diagonals lie in the lower half-plane.
-
-        Parameters
-        ----------
-        y : ndarray of complex
-            A packed state.
-
-        Returns
-        -------
-        bool
-        """
-        a, s = self._unpacked(y)
-        return bool(np.diagonal(a).imag.max() < 0 and np.diagonal(s).imag.max(initial=-1.0) < 1e-12)
 
     def apply(self, z: complex, y: Complex) -> tuple[Complex, Blocks]:
         """Apply the equation to (M_a, M_s), packed into one vector.

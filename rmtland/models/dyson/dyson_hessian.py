@@ -88,19 +88,18 @@ Examples
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from rmtland.arguments import choice, count, float_array, nonnegative
 from rmtland.deprecation import renamed_argument, renamed_method
 from rmtland.estimate.placement import Placement
 from rmtland.models.batched_resolvents import place_of
-from rmtland.models.dyson.block_resolvent import COUPLINGS, BlockResolvent
+from rmtland.models.dyson.block_resolvent import BlockResolvent
 from rmtland.models.dyson.blocks import BlockEquation
-from rmtland.models.dyson.covariances import covariance_of, second_layer_of
+from rmtland.models.dyson.dyson_arguments import checked_arguments
 from rmtland.models.dyson.equation_choice import equation_of
 from rmtland.models.dyson.fixed_points import SolvedStates
 from rmtland.models.dyson.free_slopes import FreeSlopes
@@ -108,7 +107,7 @@ from rmtland.models.dyson.gaussian_hessians import mean_eigenvalue, sampled_spec
 from rmtland.models.dyson.null_space import atom_at_zero
 from rmtland.models.dyson.of_network import first_layer_fields, point_fields
 from rmtland.models.dyson.tabulated import TabulatedLaw, tabulated_law
-from rmtland.models.hessian_parts import PARTS, HessianParts
+from rmtland.models.hessian_parts import HessianParts
 from rmtland.models.smoothed_index import index_from_above
 from rmtland.solution import Solution, Status
 from rmtland.spectrum import Spectrum
@@ -192,46 +191,9 @@ class DysonHessian(HessianParts, BlockResolvent):
     device: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        features = float_array("features", self.features, ndim=2)
-        slopes = float_array("slopes", self.slopes, ndim=2)
-        x = float_array("x", self.x, ndim=2)
-        n1, m = features.shape
-        if slopes.shape != (n1, m) or x.shape[0] != m or not features.size or not x.size:
-            raise ValueError(
-                f"features and slopes must have the shape (hidden units, samples), x (samples, "
-                f"inputs); got {features.shape}, {slopes.shape} and {x.shape}"
-            )
-        choice("part_name", self.part_name, PARTS)
-        choice("coupling", self.coupling, COUPLINGS)
-        if not self.place.is_host and self.coupling == "free_slopes":
-            raise ValueError(
-                "free slopes are solved on the CPU; take coupling 'full' or 'units' on a device"
-            )
-        outputs = count("outputs", self.outputs)
-        weights, between = self.residual_weights, self.output_weights
-        weights = covariance_of("residual_weights", np.ones(m) if weights is None else weights, m)
-        if between is not None:
-            between = covariance_of("output_weights", between, outputs)
-        if (weights.ndim == 2 or between is not None) and self.coupling == "free_slopes":
-            raise ValueError(
-                "free slopes need residuals that are independent between samples and alike in all "
-                "outputs; take coupling 'full' or 'units', or a vector of residual_weights alone"
-            )
-        if self.curvatures is not None:
-            curvatures = float_array("curvatures", self.curvatures, ndim=2)
-            if curvatures.shape != (n1, m):
-                raise ValueError(
-                    f"curvatures must have the shape {(n1, m)}; got {curvatures.shape}"
-                )
-            object.__setattr__(self, "curvatures", curvatures)
-        object.__setattr__(self, "features", features)
-        object.__setattr__(self, "slopes", slopes)
-        object.__setattr__(self, "x", x)
-        object.__setattr__(self, "outputs", outputs)
-        object.__setattr__(self, "epsilon", nonnegative("epsilon", self.epsilon))
-        object.__setattr__(self, "second_layer", second_layer_of(self.second_layer, n1))
-        object.__setattr__(self, "residual_weights", weights)
-        object.__setattr__(self, "output_weights", between)
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name, value in checked_arguments(given, is_host=self.place.is_host).items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def of_first_layer(
