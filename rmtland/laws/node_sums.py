@@ -31,6 +31,7 @@ __all__ = [
     "cauchy_sums",
     "moments_of",
     "nodes_of",
+    "nodes_on",
     "potential_sums",
     "rows_of",
     "weighed",
@@ -98,6 +99,13 @@ class Nodes:
         x, weights = np.append(self.x, places), np.append(self.masses, masses)
         return Nodes(x, weights, self.left, self.right, self.errors)
 
+    def times(self, weights: Real) -> Nodes:
+        """Return these with masses multiplied by weights at the nodes, panels by their largest."""
+        inner = np.abs(weights[: 15 * self.left.size]).reshape(-1, 15)
+        largest = inner.max(axis=1) if inner.size else np.empty(0)
+        errors = self.errors * largest
+        return Nodes(self.x, self.masses * weights, self.left, self.right, errors)
+
     def cauchy_error(self, z: Complex) -> Real:
         r"""Bound of the error of the sum of masses / (z - nodes) off the panels.
 
@@ -151,13 +159,21 @@ def nodes_of(law: CutLaw, low: float, high: float, total: float) -> Nodes:
                 cuts += (a + steps[steps > (a - cut) / 2]).tolist()
             if cut >= b:
                 cuts += (b - steps[steps > (cut - b) / 2]).tolist()
-    cells = density_panels(law, tolerance=FINE * total, evaluations=20000, cuts=tuple(cuts))
+    return nodes_on(
+        law, density_panels(law, tolerance=FINE * total, evaluations=20000, cuts=tuple(cuts))
+    )
+
+
+def nodes_on(law: CutLaw, cells: Panels) -> Nodes:
+    """Nodes and masses on panels, with the errors that the rounding of nodes adds to theirs."""
     masses = weighed(cells, law._cdf)
     # A density like a power of the distance from an end is one at the node as it is rounded.
     ends = np.sort(np.array(law.ends))
-    place = np.clip(np.searchsorted(ends, cells.x), 1, ends.size - 1)
-    apart = np.minimum(np.abs(cells.x - ends[place - 1]), np.abs(ends[place] - cells.x))
-    moved = np.spacing(np.abs(cells.x)) / np.maximum(apart, 1e-300)
+    moved = np.zeros(cells.x.shape)
+    if ends.size:
+        place = np.clip(np.searchsorted(ends, cells.x), 1, ends.size - 1)
+        apart = np.minimum(np.abs(cells.x - ends[place - 1]), np.abs(ends[place] - cells.x))
+        moved = np.spacing(np.abs(cells.x)) / np.maximum(apart, 1e-300)
     errors = cells.errors + (np.abs(masses) * np.minimum(moved, 1.0)).sum(axis=1)
     return Nodes(cells.x.ravel(), masses.ravel(), cells.left, cells.right, errors)
 

@@ -41,19 +41,19 @@ from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.node_sums import (
     CutLaw,
+    Nodes,
     cauchy_sums,
     moments_of,
+    nodes_on,
     potential_sums,
-    rows_of,
-    weighed,
 )
-from rmtland.laws.quadrature import Panels, density_panels
-from rmtland.solution import ConvergenceError
+from rmtland.laws.quadrature import density_panels
+from rmtland.laws.upper_tail import with_upper_tail
+from rmtland.laws.weight_polynomial import WeightPolynomial
 from rmtland.typing import Atoms, Complex, Integer, Logical, Real, Support
 
 __all__ = ["Tilted", "tilted"]
 
-_DEGREES = (16, 32, 64, 128)  # of interpolating polynomials of a weight
 _BESIDE = 0.2
 """Distance from an end of a band, in units of the way up, where G changes too fast for one rule."""
 
@@ -154,18 +154,20 @@ class Tilted(Law):
         return tuple(sorted({*grid, *self._singular_places}))
 
     @cached_property
-    def _cells(self) -> tuple[Panels, Real]:
-        """Panels of the law, at most 1/16 of its hull wide, and the masses of their nodes."""
+    def _cells(self) -> Nodes:
+        """Nodes and masses of the density, on panels of at most 1/16 of the hull."""
         whole = CutLaw(self.law, self.law.support)
-        cells = density_panels(whole, tolerance=1e-12, cuts=self._cuts)
-        return cells, weighed(cells, whole._cdf)
+        return nodes_on(whole, density_panels(whole, tolerance=1e-12, cuts=self._cuts))
+
+    @cached_property
+    def _whole(self) -> Nodes:
+        """Nodes and masses of the law, atoms included."""
+        return self._cells.with_atoms(*np.array(self.law.atoms).reshape(-1, 2).T)
 
     @cached_property
     def _nodes(self) -> tuple[Real, Real]:
         """Nodes and masses of the law, atoms included."""
-        cells, masses = self._cells
-        atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)
-        return np.append(cells.x.ravel(), atoms[:, 0]), np.append(masses.ravel(), atoms[:, 1])
+        return self._whole.x, self._whole.masses
 
     @cached_property
     def _total(self) -> float:
@@ -173,29 +175,14 @@ class Tilted(Law):
         return math.fsum(self._weights(x) * masses)
 
     @cached_property
-    def _polynomial(self) -> np.polynomial.Chebyshev:
+    def _weighed(self) -> Nodes:
+        """Nodes of the law with the masses of this one."""
+        return self._whole.times(self._weights(self._whole.x) / self._total)
+
+    @cached_property
+    def _polynomial(self) -> WeightPolynomial:
         """Polynomial that interpolates the weight on the hull."""
-        low, high = self.law.hull
-        if low == high:
-            return np.polynomial.Chebyshev([self._weights(np.array([low]))[0]])
-        check = np.linspace(low, high, 801)
-        wanted = self._weights(check)
-        if not np.isfinite(wanted).all():
-            place = check[~np.isfinite(wanted)][0]
-            raise ValueError(
-                f"the weight must be finite from {low:.6g} to {high:.6g}, the hull of the law; it "
-                f"is not at {place:.6g}"
-            )
-        miss = math.inf
-        for degree in _DEGREES:
-            fit = np.polynomial.Chebyshev.interpolate(self._weights, degree, domain=[low, high])
-            miss = float(np.abs(fit(check) - wanted).max() / np.abs(wanted).max())
-            if miss < 1e-12:
-                return fit.trim(1e-15 * float(np.abs(fit.coef).max()))
-        raise ConvergenceError(
-            f"the weight is not smooth: a polynomial of degree {_DEGREES[-1]} misses it by "
-            f"{miss:.2g} of its maximum; take a smooth one, or `truncated` for a step"
-        )
+        return WeightPolynomial.of(self._weights, *self.law.hull)
 
     @cached_property
     def support(self) -> Support:
@@ -215,14 +202,18 @@ class Tilted(Law):
         )
         return tuple((place, mass) for place, mass in weighted if mass > 0)
 
+    @cached_property
+    def _gone(self) -> list[float]:
+        """Places of atoms of the law that have no weight."""
+        kept = {place for place, _ in self.atoms}
+        return [place for place, _ in self.law.atoms if place not in kept]
+
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         x, masses = self._nodes
         p = self._polynomial
-        slope_of_p = p.deriv()
         g, slope = np.empty_like(z), np.empty_like(z)
         near = self._near(z)
-        kept = {place for place, _ in self.atoms}
-        gone = np.isin(z, [place for place, _ in self.law.atoms if place not in kept])
+        gone = np.isin(z, self._gone)
         if gone.any():
             # 0 times infinity at an atom that is gone; the mean of the values beside it
             step = 1e-5 * (self.law.hull[1] - self.law.hull[0])
@@ -236,8 +227,8 @@ class Tilted(Law):
             if near.any():
                 at = z[near]
                 whole, rise = self.law._jet(at)
-                value, change = p(at), slope_of_p(at)
-                quotient, derivative = _divided(at, x, masses, p)
+                value, change = p(at), p.slope(at)
+                quotient, derivative = p.divided(at, x, masses)
                 g[near] = value * whole - quotient
                 slope[near] = value * rise + change * whole - derivative
             g, slope = g / self._total, slope / self._total
@@ -258,11 +249,32 @@ class Tilted(Law):
             (np.abs(z.imag) < reach) & (z.real > low - reach) & (z.real < high + reach)
         )
 
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        near = self._near(z)
+        error = np.empty(z.shape)
+        error[~near] = self._weighed.cauchy_error(z[~near])
+        with np.errstate(all="ignore"):
+            if near.any():
+                error[near] = self._error_beside(z[near])
+            share = float(self._weighed.errors.sum()) + 1e-15
+            error = error + share * np.abs(g)
+            error[np.isin(z, self._gone) | np.isnan(error)] = np.inf  # not at nodes, but between
+            exact = np.isinf(g)
+            return np.where(exact, 0.0, error / np.abs(g)), np.where(exact, 0.0, error)
+
+    def _error_beside(self, z: Complex) -> Real:
+        """Bound of the error of p G - Q, with the quotients Q of the polynomial p, on the hull."""
+        p, nodes = self._polynomial, self._whole
+        whole = self.law.solve(z, throw=False)
+        stated = np.inf if whole.error is None else whole.error
+        error = np.abs(p(z)) * stated + p.rounding(z) * np.abs(whole.value)
+        error = error + p.divided_error(z, nodes) + p.missed(z, whole.value, nodes)
+        return np.asarray(error / self._total)
+
     def _log_potential(self, z: Complex) -> Complex:
         # From above, where the nodes are far: L' = G along the vertical; atoms apart, exactly
-        count = self._cells[1].size
-        x, masses = self._nodes[0][:count], self._nodes[1][:count]
-        masses = masses * self._weights(x) / self._total
+        count = self._cells.x.size
+        x, masses = self._weighed.x[:count], self._weighed.masses[:count]
         low, high = self.law.hull
         top = max(0.25 * (high - low), 1e-300)
         lifted = np.where(z.imag < top, z.real + 1j * top, z)
@@ -316,12 +328,10 @@ class Tilted(Law):
     @cached_property
     def _masses(self) -> Real:
         """Mass of every panel."""
-        cells, masses = self._cells
-        weighed = masses * self._weights(cells.x.ravel()).reshape(masses.shape)
-        return np.asarray(weighed.sum(axis=1) / self._total)
+        return np.asarray(self._weighed.masses[: self._cells.x.size].reshape(-1, 15).sum(axis=1))
 
     def _cdf(self, x: Real) -> Real:
-        cells, mass = self._cells[0], self._masses
+        cells, mass = self._cells, self._masses
         total = np.concatenate([[0.0], np.cumsum(mass)])
         place = np.searchsorted(cells.right, x, side="right")
         below = total[place]
@@ -333,9 +343,12 @@ class Tilted(Law):
             below = below + np.where(x >= location, weight, 0.0)
         return np.where(x >= self.hull[1], 1.0, np.clip(below, 0.0, 1.0))
 
+    def _sf(self, x: Real) -> Real:
+        return with_upper_tail(self, x, 1 - self._cdf(x))
+
     def _within(self, panel: Integer, x: Real) -> Real:
         """Mass between the left end of a panel and a point of it, in the variable of the panel."""
-        left, right = self._cells[0].left, self._cells[0].right
+        left, right = self._cells.left, self._cells.right
         starts = np.array([low for low, _ in self.support])
         stops = np.array([high for _, high in self.support])
         band = np.searchsorted(starts, right[panel], side="right") - 1
@@ -362,31 +375,7 @@ class Tilted(Law):
         return np.asarray(np.where(upper, self._masses[panel] - part, part))
 
     def _exact_moments(self, k: int) -> list[Fraction]:
-        x, masses = self._nodes
-        return moments_of(x, masses * self._weights(x), k)
-
-
-def _divided(
-    z: Complex, nodes: Real, masses: Real, p: np.polynomial.Chebyshev
-) -> tuple[Complex, Complex]:
-    """Integral of the divided difference (p(z) - p(t)) / (z - t), and its derivative in z."""
-    first, second = p.deriv(), p.deriv(2)
-    value, slope = np.empty_like(z), np.empty_like(z)
-    at_nodes = p(nodes)
-    close = 1e-5 * max(float(np.ptp(nodes)), 1e-300)
-    for rows in rows_of(z, nodes):
-        apart = z[rows, None] - nodes
-        here = p(z[rows])[:, None]
-        rise = first(z[rows])[:, None]
-        near = np.abs(apart) < close
-        safe = np.where(near, 1.0, apart)
-        middle = ((z[rows, None] + nodes) / 2)[near]
-        quotient = (here - at_nodes) / safe
-        quotient[near] = first(middle)
-        change = (rise - quotient) / safe
-        change[near] = second(middle) / 2
-        value[rows], slope[rows] = quotient @ masses, change @ masses
-    return value, slope
+        return moments_of(self._weighed.x, self._weighed.masses, k)
 
 
 def _by_power(parts: Complex) -> Complex:

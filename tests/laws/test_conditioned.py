@@ -384,3 +384,56 @@ def test_sums_and_products_of_cut_laws_state_their_error():
     found, right = sums.solve(z), same.solve(z)
     assert (np.abs(found.value - right.value) <= found.error + right.error).all()
     assert (found.error < 1e-11).all()
+
+
+# A tilted law and the same law in closed form
+TILTED = [
+    (tilted(Arcsine(-1.0, 1.0), lambda t: 1 - t * t), Semicircle(0.25), 1e-7),
+    (
+        tilted(Uniform(0.0, 1.0), lambda t: 30 * t * (1 - t) ** 3),
+        JacobiWeight(3.0, 1.0, 0.0, 1.0),
+        1e-12,
+    ),
+    (tilted(Uniform(0.0, 1.0), lambda t: t**40), JacobiWeight(0.0, 40.0, 0.0, 1.0), 1e-11),
+    (
+        tilted(Uniform(1e6, 1e6 + 1), lambda t: (t - 1e6) ** 2),
+        JacobiWeight(0.0, 2.0, 1e6, 1e6 + 1),
+        1e-7,
+    ),
+    (tilted(Uniform(0.0, 1e-9), lambda t: 1e9 * t), JacobiWeight(0.0, 1.0, 0.0, 1e-9), 1e-12),
+    (tilted(JacobiWeight(-0.5, -0.9, 0.0, 1.0), np.array), JacobiWeight(-0.5, 0.1, 0.0, 1.0), 1e-4),
+    (
+        tilted(truncated(Normal(), -6.0, 6.0), lambda t: np.exp(2 * t)),
+        truncated(Normal(1.0, 2.0), -6.0, 6.0),
+        1e-7,
+    ),
+    (
+        tilted(mixture([Uniform(0.0, 1.0), SIGN], [0.5, 0.5]), lambda t: 0 * t + 3),
+        mixture([Uniform(0.0, 1.0), SIGN], [0.5, 0.5]),
+        1e-11,
+    ),
+]
+
+
+@pytest.mark.parametrize(("law", "same", "typical"), TILTED, ids=lambda v: repr(v)[:30])
+def test_the_stated_error_of_a_tilted_law_covers_the_true_one(law, same, typical):
+    low, high = law.hull
+    near = 10.0 ** -np.arange(1, 13, 3)
+    share = np.concatenate([[0.0, 0.5, 1.0, -0.03, 1.03, -0.041, 2.0], near, 1 - near, 1 + near])
+    height = np.array([0.0, 1e-12, 1e-6, 1e-3, 0.039, 0.041, 5.0])
+    z = (low + (high - low) * share[:, None] + 1j * (high - low) * height).ravel()
+    found, right = law.solve(z), same.solve(z)
+    finite = np.isfinite(found.value) & np.isfinite(right.value)
+    missed = np.abs(found.value[finite] - right.value[finite])
+    stated = (found.error + right.error)[finite]
+    assert (missed <= stated).all()
+    assert np.median(stated / np.abs(right.value[finite])) < typical
+
+
+def test_sums_and_truncations_of_tilted_laws_state_their_error():
+    law = tilted(Uniform(0.0, 1.0), lambda t: 0 * t + 3)
+    z = np.array([-0.3, 0.5, 1.7, 5.0, 0.5 + 0.1j])
+    for made in (lambda law: free_sum(law, Semicircle()), lambda law: truncated(law, 0.2)):
+        found, right = made(law).solve(z), made(Uniform(0.0, 1.0)).solve(z)
+        assert (np.abs(found.value - right.value) <= found.error + right.error).all()
+        assert (found.error < 1e-11).all()
