@@ -58,14 +58,18 @@ ROOMS = (
     "networks.datasets",
 )
 PACKAGE = Path(__file__).parent.parent / "rmtland"
-DEMANDED = {
-    "GL08": "no docstring",
-    "PR01": "parameters not documented",
-    "PR02": "parameters documented that are none",
-    "PR07": "parameter without a description",
-    "RT01": "no Returns section",
-    "RT03": "result without a description",
+ACCEPTED = {
+    "ES01": "no extended summary: the module has it",
+    "EX01": "no examples: each module has them, and test_doctests runs them",
+    "PR04": "a parameter without a type: several that are as for another function",
+    "PR08": "a description of a parameter that begins with a small letter: a symbol",
+    "RT04": "one of a result: a symbol",
+    "SA01": "no See Also: what computes nearly the same has it, see below",
+    "SA03": "one of a neighbour: it goes on the sentence",
+    "SS02": "a summary that begins with a small letter: a symbol",
+    "SS05": "a summary that begins with a noun in s, taken for a verb",
 }
+"""What the validator of numpydoc may find; everything else is a fault."""
 
 
 def public_names(room):
@@ -100,7 +104,7 @@ def faults_of(name, found):
     return [
         f"{name}: {code} {text}"
         for code, text in validate(name)["errors"]
-        if code in DEMANDED and code not in skipped
+        if code not in ACCEPTED and code not in skipped
     ]
 
 

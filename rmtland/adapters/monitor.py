@@ -120,6 +120,13 @@ class CurvatureMonitor:
     clock : callable, optional
         What tells the time, in seconds.
 
+    Attributes
+    ----------
+    history : list of CurvatureRecord
+        The measurements.
+    skipped : int
+        Measurements left out for want of time.
+
     Raises
     ------
     ValueError
@@ -127,13 +134,6 @@ class CurvatureMonitor:
         that is a number below 0, or `share` not positive.
     TypeError
         If one of them is no number, or no integer where one is wanted.
-
-    Attributes
-    ----------
-    history : list of CurvatureRecord
-        The measurements.
-    skipped : int
-        Measurements left out for want of time.
     """
 
     def __init__(

@@ -268,10 +268,12 @@ def mass_below(
         See `symmetric_operator`.
     x : float
         The point.
-    probes, steps, rng, width, max_products, confidence, method, size
+    probes, steps, rng
         As in `negative_fraction`.
     at_point : int, optional
         Number of eigenvalues that are x, where it is known: they are not counted then.
+    width, max_products, confidence, method, size
+        As in `negative_fraction`.
     **options
         Of `krylov_quadratures`.
 

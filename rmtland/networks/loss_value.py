@@ -322,11 +322,11 @@ class LossValue:
         return ForwardPass(weights, biases, f, self.data.loss, x, y)
 
     def passes(self) -> Iterator[ForwardPass]:
-        """Return the forward passes, one a chunk of samples; the only one is kept.
+        """Yield the forward passes, one a chunk of samples; the only one is kept.
 
-        Returns
-        -------
-        iterator of ForwardPass
+        Yields
+        ------
+        ForwardPass
             In the order of the samples.
         """
         if self.data.is_whole:

@@ -138,8 +138,10 @@ class Prediction:
 
         Returns
         -------
-        low, high : ndarray of float, shape (steps + 1,)
-            Quantiles of the draws.
+        low : ndarray of float, shape (steps + 1,)
+            Quantile (1 - confidence)/2 of the draws.
+        high : ndarray of float, shape (steps + 1,)
+            Quantile (1 + confidence)/2.
 
         Raises
         ------
@@ -166,9 +168,12 @@ class Prediction:
 
         Returns
         -------
-        low, middle, high : int or None
-            For 5, 50 and 95 % of the draws (three times the same without any); None where it is
-            not reached within the steps predicted.
+        low : int or None
+            For 5 % of the draws; None where it is not reached within the steps predicted.
+        middle : int or None
+            For half of them.
+        high : int or None
+            For 95 %; three times the same without draws.
 
         Raises
         ------

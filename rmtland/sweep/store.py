@@ -177,6 +177,11 @@ class Store(StoreFile):
         source : str
             Digest of its source, or nothing.
 
+        Yields
+        ------
+        Writer
+            What writes to the store while the block runs.
+
         Raises
         ------
         StoreError

@@ -69,14 +69,14 @@ class NeuralTangentKernel(WideNetwork, SampledModel):
         Widths n1, ..., nL of the hidden layers, each > 0, at least one.
     samples : float
         m, > 0: only ratios of sizes enter the law.
-    outputs : int
-        Number k of outputs, fixed as the other sizes grow.
     activation : str or Activation
         f on all hidden layers.
     weight_variance : float
         s > 0: variance of the weights in the parametrisation W / sqrt(fan-in).
     data_variance : float
         v > 0: variance of the entries of the samples.
+    outputs : int
+        Number k of outputs, fixed as the other sizes grow.
 
     Raises
     ------
