@@ -9,7 +9,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
->>> from rmtland.free.operator_valued.seen_points import SeenPoints
+>>> from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, SeenPoints
 >>> equation = MatrixDyson([0.0, 3.0], np.array([[1.0, 0.0], [0.0, 0.0]]))
 >>> GapMasses(equation, SeenPoints(equation), [0.0, 3.0], [0.5]).expected
 [(3.0, 0.5)]
@@ -26,13 +26,14 @@ import numpy as np
 
 from rmtland.free.operator_valued.rank_values import nearest_rank
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
-from rmtland.free.operator_valued.seen_points import SeenPoints
+from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, SeenPoints
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Real, Support
 
 __all__ = ["GapMasses", "Structure", "mass_up_to"]
 
 _SNAP = 1e-9
+_STEADY = 1e-9  # two levels of one gap are the same
 
 
 class Structure(NamedTuple):
@@ -149,7 +150,8 @@ class GapMasses:
             seen = self._points.at(places)
             good = np.flatnonzero(~seen.inside & ~np.isnan(seen.level))
             if good.size:
-                points[side], levels[side] = places[good[0]], seen.level[good[0]]
+                best = good[_first_steady(seen.level[good])]
+                points[side], levels[side] = places[best], seen.level[best]
         return points, levels
 
     def gap_levels(self, found: Structure) -> Real:
@@ -186,6 +188,17 @@ class GapMasses:
                 f"masses do not make a law: atoms {found.atoms}, bands {found.bands} with masses "
                 f"{rises.tolist()}; take another route, or perturb a coefficient"
             )
+
+
+def _first_steady(levels: Real) -> int:
+    """Index of the first of some levels next to an edge that the next one confirms.
+
+    Right beside an edge where the density is unbounded a level may be off, by less than
+    `LEVEL_ERROR`; what is more is an atom between these points.
+    """
+    steady = np.flatnonzero(np.abs(np.diff(levels)) <= _STEADY)
+    first = int(steady[0]) if steady.size else 0
+    return first if abs(levels[first] - levels[0]) <= LEVEL_ERROR else 0
 
 
 def mass_up_to(x: Real, atoms: Sequence[tuple[float, float]]) -> Real:

@@ -16,8 +16,9 @@ from rmtland import (
 )
 from rmtland.free import PolynomialLaw, Pushforward, kronecker_gaussian
 from rmtland.free.operator_valued.free_pencil import FreePencil, law_part
+from rmtland.free.operator_valued.gap_masses import GapMasses
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
-from rmtland.free.operator_valued.seen_points import within_band, without_turns
+from rmtland.free.operator_valued.seen_points import Seen, within_band, without_turns
 from rmtland.free.polynomials.reductions import free_summands, sandwich, square_of
 from rmtland.laws import KestenMcKay, pushforward
 
@@ -168,3 +169,25 @@ def test_trial_points_past_all_numbers_have_no_value(size, trial):
     with np.errstate(all="ignore"):
         system = pencil.system(np.array([0.5 + 0.1j]), u)
     assert not np.isfinite(system.jacobian).all() or not np.isfinite(system.defect).all()
+
+
+@pytest.mark.parametrize(("jump", "atoms"), [(1.5e-7, 0), (0.25, 1)])
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_levels_right_beside_an_unbounded_density_make_no_atom(jump, atoms, side):
+    """Next to a hard edge the potential may be off by some 1e-7; an atom there is more."""
+
+    class Points:
+        radius = 2.0
+
+        def at(self, x):
+            edge = 1e-5 if side > 0 else 0.0
+            off = side * jump * (side * (x - edge) > -5e-11)
+            return Seen(np.zeros(x.shape, dtype=bool), np.zeros(x.shape), 0.5 + off)
+
+    masses = GapMasses(None, Points(), [], [])
+    found = []
+    masses.put_atoms_in_gaps(((-2.0, 0.0), (1e-5, 2.0)), found)
+    assert len(found) == atoms
+    for place, mass in found:
+        assert place == pytest.approx(1e-5 if side > 0 else 0.0, abs=1e-10)
+        assert mass == pytest.approx(jump)
