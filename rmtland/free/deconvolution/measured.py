@@ -62,7 +62,7 @@ def law_of_measurement(
     """
     _require_variance(total, noise, product, samples)
     omega, wanted, sizes = _equations(total, noise, product, samples)
-    grid = grid_on(hull, geometric=product)
+    grid = grid_on(hull, nearest=_nearest(total) / noise.mean() if product else None)
     law = law_from_stieltjes(omega, wanted, sizes, grid, samples=samples)
     return Recovered(law, law.error, math.inf, "wasserstein", law.regularisation)
 
@@ -133,16 +133,27 @@ def _equations(
     return omega, np.concatenate(values), np.concatenate(sizes)
 
 
-def _beside_eigenvalues(total: Law, height: float) -> list[Complex]:
-    """Points a few spacings above positive eigenvalues, below a height.
-
-    Those near 0 of a spectrum of several decades are closer than any line of one height sees.
-    """
+def _spans(total: Law) -> tuple[Real, Real]:
+    """Return the ends of intervals between positive eigenvalues a few spacings apart."""
     places = np.array([place for place, _ in total.atoms])
     if places.size:
         places = places[places > 1e-9 * places[-1]]
     apart = max(_APART, len(places) // _PLACES)
     first = np.arange(0, len(places) - apart, apart)
-    low, high = places[first], places[first + apart]
+    return places[first], places[first + apart]
+
+
+def _nearest(total: Law) -> float:
+    """Middle of the lowest of these intervals, and no distance at all without any."""
+    low, high = _spans(total)
+    return float(low[0] + high[0]) / 2 if low.size else math.inf
+
+
+def _beside_eigenvalues(total: Law, height: float) -> list[Complex]:
+    """Points a few spacings above positive eigenvalues, below a height.
+
+    Those near 0 of a spectrum of several decades are closer than any line of one height sees.
+    """
+    low, high = _spans(total)
     levels = [(low + high) / 2 + 1j * widths * (high - low) for widths in (1.0, 2.0, 4.0)]
     return [z[near] for z in levels if (near := z.imag < height).any()]
