@@ -176,12 +176,14 @@ class SubordinationSolver:
         """Take steps of Newton's method to solutions on the axis, or off it by rounding.
 
         A point in an operand's band where that has hardly any density is not quite real; steps
-        would be cut at the axis, to which they are put back one by one.
+        would be cut at the axis, to which they are put back one by one. Steps that were on it
+        anyway would be the same once more.
         """
         equation = self.equation
         state, steps = self.newton(z, start, real=True)
-        steps = np.where(equation.on_axis(state), steps, -np.abs(steps))
-        lost = np.flatnonzero(steps < 0)
+        on_axis = equation.on_axis(state)
+        steps = np.where(on_axis, steps, -np.abs(steps))
+        lost = np.flatnonzero(~on_axis)
         here = start.take(lost)
         for _ in range(_STEPS):
             if not lost.size:

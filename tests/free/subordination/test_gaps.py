@@ -9,7 +9,10 @@ from law_table import exact_stieltjes, expectation
 
 from rmtland import free_compression, free_product, free_sum
 from rmtland.free.subordination import gap_search
+from rmtland.free.subordination.equation import SubordinationEquation
 from rmtland.free.subordination.gap_search import GapSearch
+from rmtland.free.subordination.solver import SubordinationSolver
+from rmtland.free.subordination.state import Step, SubordinationState
 from rmtland.laws import (
     Arcsine,
     Discrete,
@@ -315,3 +318,21 @@ def test_between_two_steps_of_rounding_no_root_is_sought(step, root):
     assert value == least == 0.4 * step
     assert abs(at - exact) <= step / root**2
     assert count < 0.5 * whole
+
+
+def test_steps_on_the_axis_are_taken_once():
+    """Next to a hard edge rounding keeps them from ending; they began anew from the same start."""
+
+    class Rounded:
+        steps = 0
+        flattened, on_axis = SubordinationEquation.flattened, SubordinationEquation.on_axis
+
+        def newton_step(self, z, state):
+            self.steps += 1
+            return Step(state.mapped(lambda row: -row), np.ones(z.shape), np.zeros(z.shape))
+
+    equation, z = Rounded(), np.array([0.5 + 0j])
+    start = SubordinationState(z + 1, (z,), (None,))
+    _, steps = SubordinationSolver(equation, 1.0)._newton_on_axis(z, start)
+    assert steps == [-40]
+    assert equation.steps == 40
