@@ -70,8 +70,7 @@ class Arcsine(IntervalLaw):
     high: float = 2.0
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
-        low, high = sorted((scale * self.low + shift, scale * self.high + shift))
-        return Arcsine(low, high)
+        return Arcsine(*self._image_ends(scale, shift))
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         to_low, to_high = z - self.low, z - self.high
@@ -84,10 +83,12 @@ class Arcsine(IntervalLaw):
         return g, slope
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
-        """From g^2 (z - low)(z - high) = 1."""
+        """From g^2 (z - low)(z - high) = 1, with ends that may have been rounded."""
         with np.errstate(invalid="ignore", over="ignore"):
             part = g * (z - self.low) * (z - self.high)
-            return accuracy_of_root(g, part * g - 1, 2 * part, 1 + np.abs(part * g))
+            found, error = accuracy_of_root(g, part * g - 1, 2 * part, 1 + np.abs(part * g))
+            moved = np.abs(g) * np.expm1(self._rounded_ends(z) / 2)
+            return found, np.where(np.isinf(g), error, error + moved)
 
     def _log_potential(self, z: Complex) -> Complex:
         value = 2 * np.log((np.sqrt(z - self.low) + np.sqrt(z - self.high)) / 2)

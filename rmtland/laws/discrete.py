@@ -40,6 +40,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arguments import float_array
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.root_accuracy import rounded_once
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Integer
 
@@ -231,7 +232,8 @@ class Discrete(PointMasses):
         object.__setattr__(self, "weights", tuple(math.fsum(m) for m in merged.values()))
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
-        return Discrete(tuple(scale * x + shift for x in self.locations), self.weights)
+        moved = tuple(rounded_once(scale, x, shift) for x in self.locations)
+        return Discrete(moved, self.weights)
 
     @cached_property
     def _table(self) -> tuple[Real, Real]:

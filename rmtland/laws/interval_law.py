@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rmtland.arguments import finite
-from rmtland.laws.law import Atoms, Law, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.root_accuracy import rounded_once
 
 __all__ = ["IntervalLaw"]
 
@@ -36,6 +39,20 @@ class IntervalLaw(Law):
     def atoms(self) -> Atoms:
         """None."""
         return ()
+
+    def _image_ends(self, scale: float, shift: float) -> tuple[float, float]:
+        """Return the ends of the law of scale * X + shift, each rounded once."""
+        low, high = sorted(rounded_once(scale, end, shift) for end in (self.low, self.high))
+        return low, high
+
+    def _rounded_ends(self, z: Complex) -> Real:
+        """Return how far log(z - low) and log(z - high) together move with the rounding of ends."""
+        moved = np.zeros(z.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for end in (self.low, self.high):
+                share = np.spacing(abs(end)) / 2 / np.abs(z - end)
+                moved += np.where(share < 1, -np.log1p(-share), np.inf)
+        return moved
 
     @property
     def _middle(self) -> float:

@@ -37,6 +37,7 @@ import numpy as np
 
 from rmtland.arguments import finite, positive
 from rmtland.laws.law import Law
+from rmtland.laws.root_accuracy import rounded_once
 from rmtland.typing import Atoms, Complex, Real, Support
 
 __all__ = ["Normal"]
@@ -93,7 +94,8 @@ class Normal(Law):
         return math.sqrt(self.variance)
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
-        return Normal(scale * (scale * self.variance), scale * self.center + shift)
+        center = rounded_once(scale, self.center, shift)
+        return Normal(scale * (scale * self.variance), center)
 
     def _stieltjes(self, z: Complex) -> Complex:
         from scipy.special import wofz

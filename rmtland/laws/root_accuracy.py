@@ -10,11 +10,33 @@ Examples
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 
 from rmtland.typing import Complex, Real
 
-__all__ = ["accuracy_of_root"]
+__all__ = ["accuracy_of_root", "rounded_once"]
+
+
+def rounded_once(scale: float, place: float, shift: float) -> float:
+    """Return the double nearest to scale * place + shift.
+
+    Parameters
+    ----------
+    scale, place, shift : float
+        Finite numbers.
+
+    Returns
+    -------
+    float
+        Within half a unit in the last place, whatever cancels.
+    """
+    once = scale * place + shift
+    if shift == 0 or not math.isfinite(once):
+        return once
+    return float(Fraction(scale) * Fraction(place) + Fraction(shift))
 
 
 def accuracy_of_root(

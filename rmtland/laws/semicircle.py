@@ -31,7 +31,7 @@ from rmtland.arguments import finite, positive
 from rmtland.deprecation import renamed_argument
 from rmtland.laws.law import Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
-from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.laws.root_accuracy import accuracy_of_root, rounded_once
 
 __all__ = ["Semicircle"]
 
@@ -88,7 +88,8 @@ class Semicircle(LevyLaw):
         return ((self.center - radius, self.center + radius),)
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
-        return Semicircle(scale * (scale * self.variance), scale * self.center + shift)
+        center = rounded_once(scale, self.center, shift)
+        return Semicircle(scale * (scale * self.variance), center)
 
     def _reciprocal(self, z: Complex) -> Complex:
         # h^2 - w h + v = 0 with w = z - mean; the larger root in modulus outside the support.

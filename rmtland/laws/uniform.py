@@ -65,8 +65,7 @@ class Uniform(IntervalLaw):
     _ppf_rises = True
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
-        low, high = sorted((scale * self.low + shift, scale * self.high + shift))
-        return Uniform(low, high)
+        return Uniform(*self._image_ends(scale, shift))
 
     def _stieltjes(self, z: Complex) -> Complex:
         width = self.high - self.low
@@ -88,7 +87,10 @@ class Uniform(IntervalLaw):
             return self._stieltjes(z), -1 / (z - self.low) / (z - self.high)
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
-        """From exp(width g) = (z - low)/(z - high), less 1, about the nearer end."""
+        """From exp(width g) = (z - low)/(z - high), less 1, about the nearer end.
+
+        With ends that may have been rounded.
+        """
         width = self.high - self.low
         right = z.real > self._middle
         with np.errstate(invalid="ignore", over="ignore"):
@@ -97,7 +99,10 @@ class Uniform(IntervalLaw):
             defect = np.expm1(y) * end - width
             terms = width * (1 + np.abs(y)) + np.abs(np.expm1(y) * end)
             slope = width * np.exp(y) * end
-            return accuracy_of_root(g, np.asarray(defect), np.asarray(slope), terms)
+            found, error = accuracy_of_root(g, np.asarray(defect), np.asarray(slope), terms)
+            wider = (np.spacing(abs(self.low)) + np.spacing(abs(self.high))) / 2
+            moved = (self._rounded_ends(z) + wider * np.abs(g)) / width
+            return found, np.where(np.isinf(g), error, error + moved)
 
     def _log_potential(self, z: Complex) -> Complex:
         to_low, to_high = z - self.low, z - self.high
