@@ -20,6 +20,7 @@ ValueError: unknown name '__import__' in a law; known are Affine, Arcsine, ...
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -80,6 +81,9 @@ NAMES = (
 
 _LONGEST, _DEEPEST, _LARGEST, _MOST_WORDS = 2000, 30, 1e12, 5000
 """Characters, nested parts, moduli of numbers and words that an expression may have."""
+
+_CONSTANTS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
+"""Numbers with names: ends of unbounded laws, and what laws refuse in their own words."""
 
 _NUMBERS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -142,6 +146,8 @@ def _value(node: ast.AST, depth: int) -> Any:
                 raise ValueError(f"{ast.unparse(node)} divides by zero") from None
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
             return _called(name, arguments, keywords, depth)
+        case ast.Name(id=name) if name in _CONSTANTS:
+            return _CONSTANTS[name]
         case ast.Name(id=name):
             raise ValueError(f"{name!r} is not a law: give it parameters, as in {name}(...)")
     raise ValueError(

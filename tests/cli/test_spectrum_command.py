@@ -19,6 +19,7 @@ from rmtland import (
     free_product,
     free_sum,
     law_of_polynomial,
+    truncated,
 )
 from rmtland.cli.expressions import NAMES
 
@@ -171,6 +172,7 @@ EXPRESSIONS = {
     ),
     "WishartPlusWigner(phi=.5, epsilon=.3)": WishartPlusWigner(0.5, 0.3).law,
     "WishartEnsemble(.25)": MarchenkoPastur(0.25),
+    "truncated(Uniform(-pi, pi), 1, inf)": truncated(Uniform(-np.pi, np.pi), 1.0, np.inf),
     "HaarProduct(Uniform(1, 2), MarchenkoPastur(.5))": free_product(
         Uniform(1, 2), MarchenkoPastur(0.5)
     ),
@@ -239,6 +241,8 @@ def test_curve_and_figure_of_an_expression_and_of_atoms(rmtland):
         ("MarchenkoPastur(Semicircle)", "give it parameters"),
         ("MarchenkoPastur(-1)", "aspect_ratio must be a positive"),
         ("MarchenkoPastur()", "aspect_ratio"),
+        ("MarchenkoPastur(nan)", "aspect_ratio must be a positive finite number; got nan"),
+        ("Semicircle(inf - inf)", "at most 1e\\+12"),
         ("MarchenkoPastur(.5", "is not a law, such as"),
         ("(" * 200 + ")" * 200, "is tuple, not a law|is not a law"),
         ("3.5 + 1", "is float, not a law"),
