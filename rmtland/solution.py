@@ -41,14 +41,6 @@ class Status(enum.Enum):
         "the limit of steps was reached: the start is too far from the solution; start higher "
         "above the axis or allow more steps"
     )
-    STALLED = (
-        "the residual stopped falling above the tolerance: rounding, or a point next to an edge or "
-        "an atom; add an imaginary part or raise the tolerance"
-    )
-    WRONG_BRANCH = (
-        "a root of the equation was found that is not the Stieltjes transform of a law: another "
-        "branch; add an imaginary part or approach the point from above"
-    )
     NOT_FINITE = (
         "a value left the range of floating-point numbers: an atom, an unbounded density, or "
         "parameters too far apart; add an imaginary part or rescale"

@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -78,6 +79,38 @@ def test_nothing_private_is_read_from_a_floor_above():
 def test_a_private_attribute_of_a_floor_above_is_seen(read, above):
     assert climbs({"free/sums.py": above, "laws/law.py": read}) != []
     assert climbs({"free/sums.py": read, "laws/law.py": above}) == []
+
+
+CALLED_FROM_OUTSIDE = {
+    *("version_string", "do_GET", "do_POST", "log_message"),  # http.server
+    *("_updated_ctor_param", "_open_support_mask", "_munp", "_stats", "_entropy"),  # scipy.stats
+    "_critical_points",  # a command, by its decorator
+}
+"""Names that another library reads."""
+NAMED = re.compile(r"^ *(?:def|class) +(\w+)|^(\w+)(?:: [^=\n]+)? = ", re.MULTILINE)
+
+
+def unread(texts, others):
+    """Names that modules define and that stand nowhere else: neither in them nor in other texts."""
+    counts = Counter(re.findall(r"\w+", "\n".join(texts.values())))
+    named = {name for text in texts.values() for match in NAMED.findall(text) for name in match}
+    rest = {name for name in named if counts[name] == 1 and not name.startswith("__")}
+    return rest - set(re.findall(rf"\b(?:{'|'.join(rest)})\b", "\n".join(others)))
+
+
+def test_what_is_defined_is_read_somewhere():
+    folders = [(ROOT / folder).rglob("*.py") for folder in ("scripts", "tests")]
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "gallery").glob("*.py")]
+    others = [path.read_text("utf-8") for paths in (*folders, pages) for path in paths]
+    assert unread(modules(), [text for text in others if "CALLED_FROM_OUTSIDE" not in text]) == (
+        CALLED_FROM_OUTSIDE
+    )
+
+
+def test_names_that_nothing_reads_are_seen():
+    text = "A = 1\nC: int = A\n\n\nclass B:\n    def d(self):\n        e = 1\n        return e\n"
+    assert unread({"f.py": text}, []) == {"B", "C", "d"}
+    assert unread({"f.py": text}, ["B().d()", "CC = 1"]) == {"C"}
 
 
 def lines_of_code(text):

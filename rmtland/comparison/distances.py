@@ -136,9 +136,10 @@ def compare(
     zero_tolerance: float | None = None,
     eta: float | None = None,
 ) -> Comparison:
-    """Measure how far a spectrum and a theory are apart.
+    r"""Measure how far a spectrum and a theory are apart.
 
-    .. formula:: Kolmogorov and Wasserstein distances to a law
+    .. formula:: Kolmogorov and Wasserstein distances to a law, :math:`\sup_x \lvert F_n - F
+        \rvert`, :math:`\int \lvert F_n - F \rvert \, dx`
 
     Parameters
     ----------

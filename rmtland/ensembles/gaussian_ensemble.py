@@ -44,9 +44,10 @@ __all__ = ["GaussianEnsemble"]
 
 @dataclass(frozen=True)
 class GaussianEnsemble(TridiagonalEnsemble):
-    """Gaussian (Hermite) beta ensemble (GOE, GUE, GSE; Gaussian Wigner matrices).
+    r"""Gaussian (Hermite) beta ensemble (GOE, GUE, GSE; Gaussian Wigner matrices).
 
-    .. formula:: Tridiagonal models of beta ensembles
+    .. formula:: Tridiagonal models of beta ensembles, :math:`T_{i,i+1} \sim \sqrt{v/(n \beta)} \,
+        \chi_{(n - i) \beta}`
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
 """Compiled kernels of Krylov sampling; the formulas stand in `rmtland.ensembles.krylov`.
 
-Both kernels draw one run from a NumPy generator, draw by draw like the plain versions in
-`tests/krylov_reference.py`, and are tested equal to them. `unit` is n^(-1/2); at n = inf
-it is 0 and all sizes are relative to n.
+Both kernels draw one run from a NumPy generator, draw by draw like plain versions that they are
+tested equal to. `unit` is n^(-1/2); at n = inf it is 0 and all sizes are relative to n.
 """
 
 from __future__ import annotations

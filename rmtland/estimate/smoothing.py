@@ -101,9 +101,10 @@ def smooth_density(
     method: str = "gaussian",
     edges: tuple[float, float] | None = None,
 ) -> SmoothDensity:
-    """Return a density of an estimated spectrum.
+    r"""Return a density of an estimated spectrum.
 
-    .. formula:: Terminator of a continued fraction
+    .. formula:: Terminator of a continued fraction, :math:`t(x) = (x - c - \sqrt{(x - a)(x - b)})/2
+        h^2`
 
     Parameters
     ----------

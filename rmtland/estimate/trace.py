@@ -99,9 +99,9 @@ def trace(
     rng: Rng = None,
     size: int | None = None,
 ) -> ScalarEstimate:
-    """Estimate the trace.
+    r"""Estimate the trace.
 
-    .. formula:: Hutchinson, Hutch++, XTrace
+    .. formula:: Hutchinson, Hutch++, XTrace, from :math:`\omega^* A \omega`
 
     Parameters
     ----------

@@ -60,7 +60,8 @@ def free_decompression(
 ) -> Deconvolution:
     """Return the law of a matrix from the measured spectrum of a principal submatrix.
 
-    .. formula:: Free decompression, law of a matrix from a corner of it
+    .. formula:: Free decompression, law of a matrix from a corner of relative size :math:`t`,
+        :math:`R(g) = R_t(g/t)`
 
     Parameters
     ----------

@@ -67,9 +67,10 @@ class Outlier:
 
 
 def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[Outlier, ...]:
-    """Return the outliers that a finite-rank perturbation of a matrix with this law produces.
+    r"""Return the outliers that a finite-rank perturbation of a matrix with this law produces.
 
-    .. formula:: Outliers of spiked matrices (BBP)
+    .. formula:: Outliers of spiked matrices (BBP), :math:`G(\lambda) = 1/\theta`, :math:`\lambda
+        G(\lambda) - 1 = 1/(l - 1)`
 
     Parameters
     ----------

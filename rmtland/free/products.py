@@ -46,7 +46,7 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     r"""Return the free multiplicative convolution: of A^(1/2) B A^(1/2), A positive, B of any sign.
 
     .. formula:: Subordination equations of products (free multiplicative convolution,
-        :math:`\boxtimes`)
+        :math:`\boxtimes`), :math:`S_{AB} = S_A S_B`
 
     Parameters
     ----------
@@ -170,9 +170,10 @@ def as_wishart(law: Law) -> Law:
 
 
 def general_marchenko_pastur(population: Operand, aspect_ratio: float) -> Law:
-    """Return the limiting law of a sample covariance matrix with a given population law.
+    r"""Return the limiting law of a sample covariance matrix with a given population law.
 
-    .. formula:: Generalised Marchenko-Pastur equation (Silverstein)
+    .. formula:: Generalised Marchenko-Pastur equation (Silverstein), :math:`S(w) = S_A(w)/(1 + \phi
+        w)`
 
     It is the law of S^(1/2) X X^T S^(1/2) with X of shape (n, q), independent entries of variance
     1/q, aspect_ratio = n/q, and S of law `population`: the free product of the two. For S of any

@@ -64,9 +64,9 @@ __all__ = ["FreeMeixner"]
 
 @dataclass(frozen=True)
 class FreeMeixner(Law):
-    """Free Meixner law, of mean 0 and variance 1 (law of a constant recursion).
+    r"""Free Meixner law, of mean 0 and variance 1 (law of a constant recursion).
 
-    .. formula:: Free Meixner laws
+    .. formula:: Free Meixner laws, :math:`R(g) = 2 g/(1 - a g + \sqrt{(1 - a g)^2 - 4 b g^2})`
 
     Also: free Poisson, free Pascal (negative binomial), free gamma, pure free Meixner (hyperbolic
     secant) and free binomial law, centred and scaled.

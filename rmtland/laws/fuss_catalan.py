@@ -79,7 +79,7 @@ __all__ = ["FussCatalan"]
 class FussCatalan(Law):
     """Fuss-Catalan law (free Bessel law, Raney law of index 1; products of Ginibre matrices).
 
-    .. formula:: Fuss-Catalan laws, products of Ginibre matrices
+    .. formula:: Fuss-Catalan laws, products of Ginibre matrices, :math:`S(w) = (1 + w)^{-s}`
 
     Parameters
     ----------

@@ -56,9 +56,9 @@ __all__ = ["KestenMcKay"]
 
 @dataclass(frozen=True)
 class KestenMcKay(Law):
-    """Kesten-McKay law (spectral law of the regular tree or Bethe lattice; free binomial law).
+    r"""Kesten-McKay law (spectral law of the regular tree or Bethe lattice; free binomial law).
 
-    .. formula:: Kesten-McKay law
+    .. formula:: Kesten-McKay law, :math:`\rho(x) = d \sqrt{4 (d - 1) - x^2}/(2 \pi (d^2 - x^2))`
 
     Parameters
     ----------

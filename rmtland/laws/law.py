@@ -195,7 +195,7 @@ class Law(LawDistribution):
     def edge_scale(self, n: float, *, beta: int = 1, edge: str = "upper") -> tuple[float, float]:
         r"""Centring and scaling of an extreme eigenvalue of an n x n matrix at a regular edge.
 
-        .. formula:: Scale of the largest eigenvalue at an edge
+        .. formula:: Scale of the largest eigenvalue at an edge, :math:`1/(\gamma n^{2/3})`
 
         At an edge e where the density is :math:`\gamma^{3/2} \sqrt d / \pi` at distance d inside,
         the largest eigenvalue is about :math:`e + s T` and the smallest :math:`e - s T` with

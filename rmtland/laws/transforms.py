@@ -277,9 +277,9 @@ class LawTransforms(LawRoutes):
         return float(self._exact_moments(length("k", k, min_value=0))[-1])
 
     def free_cumulants(self, k: int) -> Real:
-        """First free cumulants: the mean, the variance and those of higher order.
+        r"""First free cumulants: the mean, the variance and those of higher order.
 
-        .. formula:: Free cumulants from moments
+        .. formula:: Free cumulants from moments, :math:`M(w) = 1 + \sum_s \kappa_s (w M(w))^s`
 
         Parameters
         ----------

@@ -79,9 +79,10 @@ class _Numbers(NamedTuple):
 
 @dataclass(frozen=True)
 class Wachter(Law):
-    """Wachter law (MANOVA law, limiting Jacobi ensemble, free Jacobi law, free beta law).
+    r"""Wachter law (MANOVA law, limiting Jacobi ensemble, free Jacobi law, free beta law).
 
-    .. formula:: Wachter (Jacobi, MANOVA) law
+    .. formula:: Wachter (Jacobi, MANOVA) law, :math:`S(w) = (\kappa + w)/(p + w)`, :math:`\kappa =
+        p + q`
 
     Also: the law of squared canonical correlations, and of the double Wishart (Fisher) ensemble.
 

@@ -80,7 +80,8 @@ def free_deconvolution(
 ) -> Deconvolution:
     """Return the law X whose free sum (or product) with the noise is the total.
 
-    .. formula:: Free deconvolution
+    .. formula:: Free deconvolution, :math:`R_X = R_T - R_N` of sums, :math:`S_X = S_T/S_N` of
+        products
 
     Also: free subtraction, free division, spectral denoising; with Marchenko-Pastur noise of ratio
     n/q the population eigenvalues behind those of a sample covariance matrix.

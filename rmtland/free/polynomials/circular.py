@@ -27,10 +27,10 @@ __all__ = ["Circular"]
 
 @dataclass(frozen=True)
 class Circular:
-    """A circular variable c: the limit of a square matrix of independent entries (Ginibre).
+    r"""A circular variable c: the limit of a square matrix of independent entries (Ginibre).
 
-    .. formula:: Circular variable: limit of a square matrix of independent entries (Ginibre), in
-        polynomials
+    .. formula:: Circular variable :math:`(s_1 + i s_2)/\sqrt 2`: limit of a square matrix of
+        independent entries (Ginibre), in polynomials
 
     Parameters
     ----------

@@ -67,9 +67,10 @@ _ENTRIES = 2**18  # of matrices S that are held at a time
 
 @dataclass(frozen=True)
 class SoftmaxHessian(SampledModel):
-    """The Hessian of softmax regression with normal features and random weights, of size K p.
+    r"""The Hessian of softmax regression with normal features and random weights, of size K p.
 
-    .. formula:: Hessian of softmax regression
+    .. formula:: Hessian of softmax regression, :math:`\sum_i (\operatorname{diag}(p_i) - p_i
+        p_i^\top) \otimes x_i x_i^\top/n`
 
     Parameters
     ----------

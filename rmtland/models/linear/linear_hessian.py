@@ -86,9 +86,10 @@ __all__ = ["LinearHessian"]
 
 @dataclass(frozen=True)
 class LinearHessian(LinearNetwork, HessianParts):
-    """The Hessian of a linear network with one hidden layer, Gaussian weights and Gaussian data.
+    r"""The Hessian of a linear network with one hidden layer, Gaussian weights and Gaussian data.
 
-    .. formula:: Hessian of a linear network
+    .. formula:: Hessian of a linear network, :math:`J J^\top/m = 1 \otimes X^\top W_1^\top W_1 X/m
+        + W_2 W_2^\top \otimes X^\top X/m`
 
     Parameters
     ----------
