@@ -414,7 +414,8 @@ def follow(z, top, w, weights, outer, inner, sizes, sigma, share, slopes, masses
                 and g.imag < -1e-4 * abs(g)
                 and _is_physical(z[i], w, outer, inner, trial, near, g, sizes, sigma, share)
             ):
-                last[i], values[i], states[i], energies[i] = size, g, trial, turned
+                last[i], values[i] = size, g
+                _copy_state(trial, turned, states[i], energies[i])
                 near, beside, resting = trial, turned, z[i]
                 continue
         line = complex(z[i].real, top / 16)
@@ -462,7 +463,7 @@ def follow(z, top, w, weights, outer, inner, sizes, sigma, share, slopes, masses
         last[i] = size
         if size < np.inf:
             values[i] = _value(z[i], w, outer, inner, trial, sizes, sigma, share)
-            states[i], energies[i] = trial, turned
+            _copy_state(trial, turned, states[i], energies[i])
             if z[i].imag == 0.0 and values[i].imag < -1e-4 * abs(values[i]):
                 near, beside, resting = trial, turned, z[i]
             else:
