@@ -48,6 +48,7 @@ from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.sums import (
     METHODS,
     Operand,
+    as_free_sum,
     as_law,
     law_of_triplet,
     require_bounded,
@@ -86,8 +87,9 @@ def free_power(law: Operand, t: float, *, kind: str = "additive", method: str = 
         Power, how many copies there are: any t >= 1; any t > 0 where the law is known to be
         infinitely divisible. Added up, these are the laws with a rational R-transform; multiplied,
         Marchenko-Pastur laws of ratio at most 1, Fuss-Catalan laws, and products and powers of
-        them. Added up, an `EmpiricalLaw` of measured eigenvalues has a power below 1, too, which is
-        a `RecoveredLaw` with its error (`free_decompression`).
+        them. A power s of any law has all powers t >= 1/s. Added up, an `EmpiricalLaw` of measured
+        eigenvalues has a power below 1, too, which is a `RecoveredLaw` with its error
+        (`free_decompression`).
     kind : str
         "additive" for the sum of t free copies, "multiplicative" for their product, as of
         A^(1/2) B A^(1/2), with a law on [0, infinity).
@@ -143,21 +145,44 @@ def _added(law: Law, power: float, method: str) -> Law:
     if law.is_point_mass:
         return affine(law, scale=power)
     if isinstance(law, LevyLaw) and method != "subordination":
-        triplet = law.levy
-        rates = tuple(power * rate for rate in triplet.rates)
-        return law_of_triplet(
-            LevyTriplet(power * triplet.drift, power * triplet.variance, rates, triplet.jumps)
-        )
+        return law_of_triplet(_times(law.levy, power))
     if method == "rational":
         raise ValueError(f"the rational method needs a rational R-transform; got {law!r}")
     if power < 1 and isinstance(law, EmpiricalLaw):
         return measured_free_power(law, power)
     if power < 1:
+        known = _of_a_sum(law, power)
+        if known is not None:
+            return known
         raise ValueError(
             f"a free power below 1 exists for freely infinitely divisible laws only; got t = "
             f"{power} for {law!r}"
         )
     return law if power == 1 else subordinated_sum([(law, power)], None)
+
+
+def _times(triplet: LevyTriplet, power: float) -> LevyTriplet:
+    rates = tuple(power * rate for rate in triplet.rates)
+    return LevyTriplet(power * triplet.drift, power * triplet.variance, rates, triplet.jumps)
+
+
+def _of_a_sum(law: Law, power: float) -> Law | None:
+    """Return a power below 1 of a sum of powers that stay at least 1; None of other laws."""
+    whole = as_free_sum(law)
+    if not isinstance(whole, FreeSum):
+        return None
+    powers = [_unless_rounded(power * own) for own in whole.powers]
+    if min(powers) < 1:
+        return None
+    levy = _times(whole.levy or LevyTriplet(), power)
+    if powers == [1.0] and levy == LevyTriplet(levy.drift):
+        return affine(whole.operands[0], shift=levy.drift)
+    return subordinated_sum(list(zip(whole.operands, powers, strict=True)), levy)
+
+
+def _unless_rounded(power: float) -> float:
+    """Return a product of powers, 1 where it is that but for rounding."""
+    return 1.0 if abs(power - 1) <= _ROUNDED else power
 
 
 # Multiplied -------------------------------------------------------------------------------------
@@ -181,10 +206,16 @@ def _multiplied(law: Law, power: float, method: str) -> Law:
         )
     if law.is_point_mass:
         return Discrete((law.atoms[0][0] ** power,), (1.0,))
-    parts = _parts(law)
-    if method == "subordination" and power >= 1:
-        return free_product(*(_by_subordination(part, power * own) for part, own in parts))
-    return free_product(*(_power_of(part, power * own, law, power) for part, own in parts))
+    closed = method != "subordination"
+    found = [_power_of(part, power * own, closed=closed) for part, own in _parts(law)]
+    known = [part for part in found if part is not None]
+    if len(known) < len(found):
+        raise ValueError(
+            f"a power t = {power} < 1 of {law!r} is not known: multiplied, there is one of laws "
+            "that are infinitely divisible; here of Marchenko-Pastur laws of ratio at most 1, of "
+            "Fuss-Catalan laws, and of products of them and of powers t >= 1"
+        )
+    return free_product(*known)
 
 
 def _parts(law: Law) -> list[tuple[Law, float]]:
@@ -196,24 +227,15 @@ def _parts(law: Law) -> list[tuple[Law, float]]:
     return [(law, 1.0)]
 
 
-def _by_subordination(law: Law, power: float) -> Law:
-    return law if power == 1 else FreeProduct((law,), (), (power,))
-
-
-def _power_of(part: Law, power: float, law: Law, t: float) -> Law:
-    """Return a power of a factor of a law that is taken to the power t."""
-    if abs(power - 1) <= _ROUNDED:
-        return part
-    form = _FussCatalanForm.of(part)
+def _power_of(factor: Law, power: float, *, closed: bool) -> Law | None:
+    """Return a power of a law that is no product; None if it is not known."""
+    power = _unless_rounded(power)
+    if power == 1:
+        return factor
+    form = _FussCatalanForm.of(factor) if closed else None
     if form is not None and (power < 1 or form.is_closed):
         return form.to_the(power)
-    if power > 1:
-        return _by_subordination(part, power)
-    raise ValueError(
-        f"a power t = {t} < 1 of {law!r} is not known: multiplied, there is one of laws that are "
-        "infinitely divisible; here of Marchenko-Pastur laws of ratio at most 1, of Fuss-Catalan "
-        "laws, and of products of them and of powers t >= 1"
-    )
+    return FreeProduct((factor,), (), (power,)) if power > 1 else None
 
 
 class _FussCatalanForm(NamedTuple):
@@ -252,7 +274,7 @@ class _FussCatalanForm(NamedTuple):
     def to_the(self, power: float) -> Law:
         """Return the power of the law."""
         order, mean = power * self.order, self.mean**power
-        if abs(order - 1) <= _ROUNDED:
+        if _unless_rounded(order) == 1:
             return MarchenkoPastur(1 / self.copies, mean)
         added = _added(FussCatalan(order), self.copies, "automatic")
         return affine(added, scale=mean / self.copies)

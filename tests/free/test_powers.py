@@ -198,8 +198,11 @@ def test_powers_above_one_have_powers_below():
     ],
 )
 def test_powers_below_one_of_other_laws_are_refused(law):
-    with pytest.raises(ValueError, match=r"t = 0\.5 < 1 of .* is not known: .* infinitely divis"):
-        product_of(law, 0.5)
+    for method in ("automatic", "subordination"):
+        with pytest.raises(
+            ValueError, match=r"t = 0\.5 < 1 of .* is not known: .* infinitely divis"
+        ):
+            product_of(law, 0.5, method=method)
 
 
 def test_one_copy_points_and_nothing():
@@ -318,3 +321,20 @@ def test_equal_factors_may_stand_apart():
     """A light atom and a gap, whatever stands between two equal factors."""
     light, band = Discrete((1.0, 6.0), (0.9, 0.1)), Uniform(0.5, 3.0)
     agree(free_product(light, band, light), free_product(light, light, band))
+
+
+def test_sums_of_powers_have_powers_below_one():
+    """A corner may be enlarged again, up to the whole matrix."""
+    law = Uniform(-1.0, 2.0)
+    assert free_power(free_power(law, 49), 1 / 49) == law
+    agree(free_power(free_power(law, 3.0), 0.5), free_power(law, 1.5))
+    corner = free_compression(law, 0.25)
+    assert affine(free_power(corner, 0.25), scale=4.0) == law
+    agree(affine(free_power(corner, 0.5), scale=2.0), free_compression(law, 0.5))
+    mixed = free_sum(free_power(law, 4.0), Semicircle(1.0))
+    agree(free_power(mixed, 0.5), free_sum(free_power(law, 2.0), Semicircle(0.5)))
+    shifted = affine(free_power(law, 2.0), shift=3.0)
+    assert free_power(shifted, 0.5) == affine(law, shift=1.5)
+    for whole in (mixed, shifted, free_sum(law, law)):
+        with pytest.raises(ValueError, match=r"infinitely divisible laws only; got t = 0\.2"):
+            free_power(whole, 0.2)
