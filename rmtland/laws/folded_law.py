@@ -37,13 +37,17 @@ from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.node_sums import CutLaw, weighed
 from rmtland.laws.quadrature import density_panels
-from rmtland.typing import Atoms, Complex, Real, Support
+from rmtland.typing import Atoms, Complex, Logical, Real, Support
 
 __all__ = ["AbsoluteLaw", "RootLaw"]
 
 _TOLERANCE = 1e-13
 _EVALUATIONS = 20000
 _STEPS = 36
+_FAR = 8.0
+"""Largest values of Y beyond which its nodes give everything."""
+_LEAST = 1e-100
+"""Square roots below which squares lose digits at the end of the floating-point range."""
 
 
 class _FoldedLaw(Law):
@@ -106,8 +110,9 @@ class _FoldedLaw(Law):
         return g, slope, level
 
     def _all(self, z: Complex) -> tuple[Complex, Complex, Complex]:
-        g, slope, level = self._summed(np.where(z.real < 0, z, -z))
-        right = z.real >= 0
+        far = self._is_far(z)  # where squares of z may be beyond the floats
+        g, slope, level = self._summed(np.where((z.real < 0) | far, z, -z))
+        right = (z.real >= 0) & ~far
         if right.any():
             both = self._doubled(z[right])
             with np.errstate(invalid="ignore"):
@@ -116,6 +121,11 @@ class _FoldedLaw(Law):
                 slope[right] = both[1] - slope[right]
                 level[right] = both[2] - (level[right].real + 1j * self._angle(z[right]))
         return g, slope, level
+
+    def _is_far(self, z: Complex) -> Logical:
+        """Whether points are so far away that all of G is a smooth integral."""
+        top = max(end for band in self.support for end in band)
+        return np.asarray(np.maximum(np.abs(z.real), np.abs(z.imag)) > _FAR * top)
 
     def _angle(self, z: Complex) -> Real:
         """Imaginary part of the integral of log(z + y), Re z >= 0."""
@@ -156,9 +166,12 @@ class _FoldedLaw(Law):
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
         distance = np.hypot(np.maximum(np.abs(z.real), 1e-300), z.imag)
+        right = (z.real >= 0) & ~self._is_far(z)
+        inner = np.zeros(z.shape)
         with np.errstate(all="ignore"):
-            inner = self._inner_error(np.where(z.real >= 0, z, 1j * np.abs(z)))
-            error = np.where(z.real >= 0, inner, 0.0) + 1e-11 / distance + 1e-14 * np.abs(g)
+            if right.any():
+                inner[right] = self._inner_error(z[right])
+            error = inner + 1e-11 / distance + 1e-14 * np.abs(g)
             exact = np.isinf(g)
             return np.where(exact, 0.0, error / np.abs(g)), np.where(exact, 0.0, error)
 
@@ -265,6 +278,13 @@ class RootLaw(_FoldedLaw):
         with np.errstate(invalid="ignore", over="ignore"):
             value = np.array(2 * y * self.law._pdf(y * y))
         value[y > self.hull[1]] = 0.0  # also where y is infinite
+        tiny = (x > 0) & (x < _LEAST)
+        if tiny.any():  # a power of x, which cannot be squared
+            near = _LEAST * np.array([1.0, 10.0])
+            limit = 2 * near * self.law._pdf(near * near)
+            with np.errstate(all="ignore"):
+                power = float(np.round(np.log10(limit[1] / limit[0]), 6))
+                value[tiny] = limit[0] * (x[tiny] / _LEAST) ** power if limit[0] > 0 else 0.0
         lost = (x == 0) & ~np.isfinite(value)
         if lost.any():  # the limit at a hard edge
             top = self.support[0][1]
@@ -304,18 +324,40 @@ class RootLaw(_FoldedLaw):
         return np.sqrt(np.maximum(self.law._ppf(q), 0.0))
 
     def _doubled(self, z: Complex) -> tuple[Complex, Complex, Complex]:
+        size = np.maximum(np.abs(z.real), np.abs(z.imag))
+        tiny = (size > 0) & (size < _LEAST)
+        if tiny.any():
+            return self._doubled_beside_zero(z, np.where(tiny, size, _LEAST))
         square = z * z
         square.imag = np.abs(square.imag)
-        g, slope = self.law._jet(square)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            g, slope = self.law._jet(square)
             value, change = 2 * z * g, 2 * g + 4 * square * slope
         return value, change, self.law._log_potential(square)
+
+    def _doubled_beside_zero(self, z: Complex, size: Real) -> tuple[Complex, Complex, Complex]:
+        """Return these with a power of z below what can be squared, as there is at a hard edge."""
+        tiny, share = size < _LEAST, size / (2 * _LEAST)
+        at = z.copy()
+        at.real[tiny] = z.real[tiny] / size[tiny] * (2 * _LEAST)
+        at.imag[tiny] = z.imag[tiny] / size[tiny] * (2 * _LEAST)
+        value, change, level = self._doubled(at)
+        further = self._doubled(np.where(tiny, 10 * at, at))[0]
+        held = sum(mass for place, mass in self.law.atoms if place == 0)
+        with np.errstate(all="ignore"):
+            power = np.log10(np.abs(further) / np.abs(value))
+            grown = share ** np.where(np.isfinite(power), np.round(power, 6), 0.0)
+            value = np.where(tiny, value * grown, value)
+            change = np.where(tiny, change * (grown / share), change)
+            level = level + np.where(tiny, 2 * held * np.log(share), 0.0)
+        return value, change, level
 
     def _inner_error(self, z: Complex) -> Real:
         square = z * z
         square.imag = np.abs(square.imag)
         stated = self.law.solve(square, throw=False).error
-        return np.asarray(2 * np.abs(z) * (np.inf if stated is None else stated))
+        error = np.asarray(2 * np.abs(z) * (np.inf if stated is None else stated))
+        return np.where(np.abs(z) < _LEAST, np.inf, error)
 
     def _exact_moments(self, k: int) -> list[Fraction]:
         return self._even_moments(k, self.law._exact_moments(k // 2))

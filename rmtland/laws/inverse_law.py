@@ -35,11 +35,13 @@ import numpy as np
 
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
-from rmtland.typing import Atoms, Complex, Real, Support
+from rmtland.typing import Atoms, Complex, Logical, Real, Support
 
 __all__ = ["InverseLaw"]
 
 _CIRCLE = 256
+_SMALL = 1e-3
+"""Units of the least distance of the law from 0 within which G is a series of seven terms."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ class InverseLaw(Law):
     def _pdf(self, x: Real) -> Real:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             t = self._preimage(x)
-            return np.where((x == 0) | np.isinf(t), 0.0, self.law._pdf(t) / (x * x))
+            density = self.law._pdf(t)
+            return np.where((density == 0) | np.isinf(t), 0.0, density * t * t)
 
     def _levels(self, x: Real, beside: Real) -> Real:
         """Mass of 1/X up to x, with that of X below 1/x given."""
@@ -121,26 +124,45 @@ class InverseLaw(Law):
         return w
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
-        zero = z == 0
-        w = self._inverted(np.where(zero, 1.0, z))
+        small = self._is_small(z)
+        w = self._inverted(np.where(small, 1.0, z))
         g, slope = (part.conj() for part in self.law._jet(w))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = 1 / z - g / z**2
-            change = -1 / z**2 + 2 * g / z**3 + slope / z**4
-        if zero.any():
-            value[zero], change[zero] = -self.law.moment(1), -self.law.moment(2)
+        u = 1 / np.where(small, 1.0, z)  # no power of z itself, which is beyond the floats
+        with np.errstate(invalid="ignore", over="ignore"):
+            value = u * (1 - g * u)
+            change = -u * u * (1 - u * (2 * g + slope * u))
+        if small.any():
+            value[small], change[small] = self._beside_zero(z[small])
         for place, _ in self.atoms:
             value[z == place] = complex(np.inf, 0)
         return value, change
 
+    def _is_small(self, z: Complex) -> Logical:
+        """Whether points are so much smaller than the law that the formula loses digits."""
+        top = max(abs(end) for end in self.law.hull)
+        return np.asarray(np.maximum(np.abs(z.real), np.abs(z.imag)) <= _SMALL / top)
+
+    def _beside_zero(self, z: Complex) -> tuple[Complex, Complex]:
+        """G and G' of 1/X by their power series, -m_1 - m_2 z - ..., with the moments of X."""
+        top = max(abs(end) for end in self.law.hull)
+        moments = self.law._exact_moments(7)[1:]
+        shares = np.array([float(m / Fraction(top) ** n) for n, m in enumerate(moments)])
+        y = top * z
+        value = -np.polynomial.polynomial.polyval(y, shares)
+        change = -np.polynomial.polynomial.polyval(y, shares[1:] * np.arange(1, 7)) * top
+        return np.asarray(value, dtype=np.complex128), np.asarray(change, dtype=np.complex128)
+
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
-        w = self._inverted(np.where(z == 0, 1.0, z))
+        small = self._is_small(z)
+        points = np.where(small, 1.0, z)
+        w = self._inverted(points)
         stated = self.law.solve(w, throw=False)
         inner = np.inf if stated.error is None else np.asarray(stated.error)
+        u = 1 / np.abs(points)
         with np.errstate(divide="ignore", invalid="ignore"):
             moved = 4e-16 * np.abs(w) * np.abs(self.law._jet(w)[1])
-            error = (inner + moved) / np.abs(z) ** 2 + 2e-15 * (1 / np.abs(z) + np.abs(g))
-        error = np.where(z == 0, 1e-14 * np.abs(g), error)
+            error = (inner + moved) * u * u + 2e-15 * (u + np.abs(g))
+        error = np.where(small, 1e-14 * np.abs(g), error)
         exact = np.isinf(g)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(exact, 0.0, error / np.abs(g)), np.where(exact, 0.0, error)

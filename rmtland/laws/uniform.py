@@ -77,6 +77,9 @@ class Uniform(IntervalLaw):
             distance = np.hypot(near, y)
             excess = (width / distance) * ((2 * near + width) / distance)
             size = np.log1p(excess) / (2 * width)
+            close = np.isinf(size) & (distance > 0)  # the square of the quotient overflows
+            apart = (width / distance[close], (2 * near[close] + width) / distance[close])
+            size[close] = (np.log(apart[0]) + np.log(apart[1])) / (2 * width)
         g = np.empty(z.shape, dtype=np.complex128)
         g.real = np.where(upper, size, -size)
         g.imag = -np.arctan2(width * y, left * right + y * y) / width

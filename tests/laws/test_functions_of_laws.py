@@ -221,3 +221,40 @@ def test_densities_of_roots_at_zero_follow_their_power():
                 law.stieltjes(0.0)
         else:
             assert law.stieltjes(0.0) == complex(-np.inf, 0.0)
+
+
+def test_the_inverse_beside_zero_and_beyond_what_can_be_squared():
+    """1/X of X uniform on [1, 2], by quadrature."""
+    law, nodes = pushforward(Uniform(1.0, 2.0), "inverse"), np.polynomial.legendre.leggauss(40)
+    t, weights = 1.5 + nodes[0] / 2, nodes[1] / 2
+    z = np.array([0.0, 1e-310, -1e-170, 1e-100, 3e-4, 6e-4, 1e-3j, 0.2, 5.0, 1e160, 1e300j])
+    exact = (1 / (z[:, None] - 1 / t)) @ weights
+    found = law.solve(z)
+    assert (np.abs(found.value - exact) <= found.error + 4e-15 * np.abs(exact)).all()
+    assert (found.error <= 1e-11 * np.abs(exact)).all()
+    assert law.pdf(np.array([1e-170, -1e-310, 1e300])).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "law", [MarchenkoPastur(1.0), MarchenkoPastur(2.0), MarchenkoPastur(0.5), Uniform(0, 1)]
+)
+def test_the_root_below_and_beyond_what_can_be_squared(law):
+    root, held = pushforward(law, "sqrt"), sum(mass for _, mass in law.atoms)
+    tiny = np.array([1e-300, 1e-170, 1e-120, 1e-170j, 3e-300 + 4e-300j])
+    tiny = tiny if held else np.append(tiny, [1e-310, 5e-324])  # else beyond the floats
+    found = root.solve(tiny)
+    assert np.isfinite(found.value).all()
+    assert (found.error > np.abs(found.value)).all()  # nodes say next to nothing there
+    if held:  # the pole of the atom
+        assert found.value * tiny == pytest.approx(held, rel=1e-9)
+    x = np.array([1e-170, 1e-120, 1e-90])
+    assert root.pdf(x) == pytest.approx([root.pdf(1e-80)] * 3, rel=1e-12, abs=1e-79)
+    far = np.array([1e160, 1e300j, 1e160 + 1e160j])
+    assert root.stieltjes(far) * far == pytest.approx(1, rel=1e-11)
+    assert root.log_potential(far) == pytest.approx(np.log(far), rel=1e-12)
+
+
+def test_the_modulus_beyond_what_can_be_squared():
+    far = np.array([1e160, 1e300j, -1e300])
+    law = pushforward(Semicircle(), "abs")
+    assert law.stieltjes(far) * far == pytest.approx(1, rel=1e-11)

@@ -84,3 +84,9 @@ def test_bad_parameters_are_refused():
             Uniform(**{name: None})
     with pytest.raises(ValueError, match="high - low"):
         Uniform(-1.7e308, 1.7e308)
+
+
+def test_the_transform_closer_to_an_end_than_can_be_squared():
+    d = np.array([1e-200, 1e-300, 1e-200 + 1e-200j])
+    exact = np.log(d) - 1j * np.pi  # log(z / (z - 1)), from above
+    assert Uniform(0.0, 1.0).stieltjes(d) == pytest.approx(exact, rel=1e-14)
