@@ -10,8 +10,10 @@ else the law says of itself:
 * the distribution function at edges, atoms, in gaps and at the ends of all panels is the mass to
   the left of them, grows, and is 0 and 1 at the ends;
 * mean and variance are those of the moments, which are exact for most laws;
-* G and the logarithmic potential above the axis are the integrals over the law, and Im G < 0;
-* quantiles are inverse to the distribution function.
+* G, G' and the logarithmic potential above the axis are the integrals over the law, and Im G < 0;
+* on the axis, in a gap and in a band, G is the integral and its principal value;
+* the survival function and the mass below are what the distribution function leaves;
+* quantiles, from below and from above, are inverse to the distribution function.
 
 What fails raises `ConvergenceError` with the numbers. Where a law refuses its density, beside a
 point where it is unbounded, the panel in question has the mass that the distribution function says,
@@ -40,6 +42,7 @@ import numpy as np
 from rmtland.arguments import count, nonnegative
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import Panels, density_panels, known_density
+from rmtland.laws.transform_values import parts_of, transform_defects
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Real
 
@@ -47,6 +50,9 @@ __all__ = ["Certificate", "certificate", "certify"]
 
 
 AnyLaw = TypeVar("AnyLaw", bound=Law)
+
+_BESIDE = 4.0 ** -np.arange(12, 2, -1)
+"""Distances from an edge, in units of the band, at which its density has to begin."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,9 @@ def certificate(
         check.distribution()
         check.moments(mean, variance)
         check.transforms(potential)
+        failures += transform_defects(
+            law, parts_of(law, panels), check.stops(), allowed, thorough=True
+        )
         if quantiles:
             check.quantiles()
     else:
@@ -242,6 +251,10 @@ class _Check:
         spread = float(ends.max() - ends.min())
         return spread if spread > 0 else max(abs(float(ends[0])), 1.0)
 
+    def stops(self) -> Real:
+        """Return ends of bands, cut where they have none, and atoms, ascending."""
+        return np.unique(np.concatenate([self.panels.left, self.panels.right, self.atoms[:, 0]]))
+
     def density(self) -> None:
         """Check that the density is not negative."""
         lowest = float(self.panels.weights.min(initial=0.0))
@@ -262,12 +275,28 @@ class _Check:
                     noise = self.law._density_noise * float(density.max(initial=0.0))
                     if near.any() and not (density[near] > noise).any():
                         empty.append(edge)
+        empty += self._onsets(float(density.max(initial=0.0)))
         self._note(
             "edges",
             float(len(empty)),
             0.0,
             f"its density is 0 inside its bands, next to the edges {empty}",
         )
+
+    def _onsets(self, top: float) -> list[float]:
+        """Edges beside which the density is 0, and as large as beside an edge a little further."""
+        noise, found = self.law._density_noise * top, []
+        for low, high in self.law.support:
+            away = (high - low) * _BESIDE
+            for edge, side in ((low, 1.0), (high, -1.0)):
+                if not math.isfinite(low) or not math.isfinite(high):
+                    continue
+                here = away[away > 64 * np.spacing(abs(edge))]
+                density = known_density(self.law, edge + side * here)
+                starts = (density[:-1] <= noise) & (density[1:] > noise + 1e-5 * top)
+                if (starts & np.isfinite(density[:-1])).any():
+                    found.append(edge)
+        return found
 
     def total(self, mass: float) -> None:
         """Check that all masses add up to 1."""
@@ -405,6 +434,16 @@ class _Check:
                 f"its {name} is {got[worst]:.10g} at z = {z[worst]:.6g}, where the integral over "
                 f"its density and atoms is {expected[worst]:.10g}",
             )
+        slope, expected = self.law._jet(z)[1], -(weights / apart**2).sum(axis=1)
+        off = np.abs(slope - expected) * z.imag**2
+        worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+        self._note(
+            "slope",
+            float(off[worst]),
+            self.allowed + 1e-6,
+            f"the slope of its stieltjes is {slope[worst]:.10g} at z = {z[worst]:.6g}, where the "
+            f"integral over its density and atoms is {expected[worst]:.10g}",
+        )
         heights = w * np.array([1e-1, 1e-3, 1e-6])
         z = (x[:, None] + 1j * heights).ravel()
         g = self.law._stieltjes(z)
@@ -435,6 +474,19 @@ class _Check:
             self.allowed,
             f"its quantile of {q[worst]} is {float(x[worst])!r}, where the distribution function "
             f"is {float(self.law._cdf(x[worst : worst + 1])[0]):.12g}",
+        )
+        x = self.law._isf(q)
+        ulp = 8 * np.spacing(np.maximum(np.abs(x), 1e-300))
+        over = 1 - self.law._cdf(x + ulp) - q
+        under = q - (1 - self.law._mass_below(x - ulp))
+        off = np.maximum(np.maximum(over, under), 0.0)
+        worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+        self._note(
+            "upper quantiles",
+            float(off[worst]),
+            self.allowed,
+            f"its upper quantile of {q[worst]} is {float(x[worst])!r}, where the distribution "
+            f"function is {float(self.law._cdf(x[worst : worst + 1])[0]):.12g}",
         )
 
 

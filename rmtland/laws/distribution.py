@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 from rmtland.arguments import choice, positive
 from rmtland.laws.pointwise import pointwise, probabilities
 from rmtland.laws.quadrature import mass_by_quadrature
-from rmtland.laws.quantiles import in_order
+from rmtland.laws.quantiles import in_order, require_inverse
 from rmtland.laws.routes import LawRoutes
 from rmtland.laws.transforms import LawTransforms
 from rmtland.typing import Real, Scalar, Values
@@ -242,12 +242,16 @@ class LawDistribution(LawTransforms):
         ------
         ValueError
             If a probability is NaN or outside [0, 1].
+        ConvergenceError
+            If those asked first are not where the distribution function takes their levels.
         """
         self._require_certificate()
-        levels = probabilities("q", q)
-        if self._ppf_rises:
-            return pointwise(self._ppf, levels)
-        return pointwise(lambda q: in_order(self._ppf, q), levels)
+        return pointwise(self._ordered_ppf, probabilities("q", q))
+
+    def _ordered_ppf(self, q: Real) -> Real:
+        x = self._ppf(q) if self._ppf_rises else in_order(self._ppf, q)
+        require_inverse(self, q, x)
+        return x
 
     @overload
     def isf(self, q: Scalar) -> float: ...  # type: ignore[overload-overlap]
@@ -270,6 +274,13 @@ class LawDistribution(LawTransforms):
         ------
         ValueError
             If a probability is NaN or outside [0, 1].
+        ConvergenceError
+            If those asked first are not where the distribution function takes their levels.
         """
         self._require_certificate()
-        return pointwise(lambda q: in_order(self._isf, q, falling=True), probabilities("q", q))
+        return pointwise(self._ordered_isf, probabilities("q", q))
+
+    def _ordered_isf(self, q: Real) -> Real:
+        x = in_order(self._isf, q, falling=True)
+        require_inverse(self, q, x, upper=True)
+        return x

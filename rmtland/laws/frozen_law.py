@@ -27,7 +27,6 @@ from scipy import stats
 
 from rmtland.arguments import callable_or_none, extended, finite, positive
 from rmtland.laws.expectations import expectation
-from rmtland.laws.quantiles import in_order
 from rmtland.typing import Atoms, Real, Record, Support, Values
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ class Frozen(Protocol):
     def _sf(self, x: Real) -> Real: ...
     def _ppf(self, q: Real) -> Real: ...
     def _isf(self, q: Real) -> Real: ...
+    def _ordered_ppf(self, q: Real) -> Real: ...
+    def _ordered_isf(self, q: Real) -> Real: ...
 
 
 class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
@@ -92,10 +93,10 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         return self._at(self.law._sf, x)
 
     def _ppf(self, q: Real) -> Real:
-        return self._at(lambda q: in_order(self.law._ppf, q), q)
+        return self._at(self.law._ordered_ppf, q)
 
     def _isf(self, q: Real) -> Real:
-        return self._at(lambda q: in_order(self.law._isf, q, falling=True), q)
+        return self._at(self.law._ordered_isf, q)
 
     def _munp(self, n: int) -> float:
         return self.law.moment(int(n))

@@ -27,9 +27,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Real, Support
 
-__all__ = ["angles_of_levels", "in_order", "quantiles", "quantiles_within", "upper_quantiles"]
+__all__ = [
+    "angles_of_levels",
+    "in_order",
+    "quantiles",
+    "quantiles_within",
+    "require_inverse",
+    "upper_quantiles",
+]
+
+_INVERSE = 1e-6
+"""Mass by which a quantile may miss its level beside what the law states."""
 
 
 _HALVINGS = 64
@@ -46,6 +57,13 @@ class Distribution(Protocol):
     def _pdf(self, x: Real) -> Real: ...
     def _cdf(self, x: Real) -> Real: ...
     def _mass_below(self, x: Real) -> Real: ...
+
+
+class Stated(Distribution, Protocol):
+    """A law that states the error of its masses."""
+
+    @property
+    def _mass_error(self) -> float: ...
 
 
 class TwoTailed(Distribution, Protocol):
@@ -82,6 +100,44 @@ def in_order(function: Callable[[Real], Real], q: Real, *, falling: bool = False
     x = np.empty(q.shape)
     x[order] = follow.accumulate(function(q[order]))
     return x
+
+
+def require_inverse(law: Stated, q: Real, x: Real, *, upper: bool = False) -> None:
+    """Check once for a law that its quantiles are inverse to its distribution function.
+
+    Three of the levels that are asked first are looked at.
+
+    Parameters
+    ----------
+    law : Law
+        The law, which remembers that it passed.
+    q, x : ndarray of float, shape (k,)
+        Levels, and the quantiles that were found.
+    upper : bool
+        Whether q is the mass above x.
+
+    Raises
+    ------
+    ConvergenceError
+        If a quantile is not where the distribution function takes its level.
+    """
+    name = "_upper_quantiles_passed" if upper else "_quantiles_passed"
+    inner = np.flatnonzero((q > 0) & (q < 1))
+    if name in law.__dict__ or not inner.size:
+        return
+    some = inner[[0, inner.size // 2, -1]]
+    level, place = (1 - q[some] if upper else q[some]), x[some]
+    ulp = 8 * np.spacing(np.maximum(np.abs(place), 1e-300))
+    over, under = law._mass_below(place - ulp) - level, level - law._cdf(place + ulp)
+    off = np.maximum(np.maximum(over, under), 0.0)
+    worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+    if not off[worst] <= _INVERSE + law._mass_error:
+        raise ConvergenceError(
+            f"the quantile of {float(level[worst])!r} of {law!r} was found as "
+            f"{float(place[worst])!r}, where its distribution function is "
+            f"{float(law._cdf(place[worst : worst + 1])[0]):.12g}"
+        )
+    law.__dict__[name] = True
 
 
 def quantiles(law: Distribution, q: Real) -> Real:

@@ -150,6 +150,10 @@ class LawRoutes(abc.ABC):
         low, high = self.hull
         above = (x < low).astype(np.float64)
         inside = (x >= low) & (x < high)
+        atoms = inside & np.isin(x, [place for place, _ in self.atoms])
+        if atoms.any():
+            above[atoms] = 1 - self._cdf(x[atoms])
+            inside &= ~atoms
         if inside.any():
             potential = self._log_potential(x[inside].astype(np.complex128))
             above[inside] = np.clip(potential.imag / np.pi, 0.0, 1.0)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from rmtland import (
 )
 from rmtland.free import block_gaussian, free_variables, law_of_polynomial
 from rmtland.free.rational.free_levy import FreeLevy
-from rmtland.laws import Discrete, LevyTriplet, Uniform, consistency
+from rmtland.laws import Discrete, Law, LevyTriplet, Uniform, consistency, mixture
 from rmtland.laws.consistency import passed
 from rmtland.laws.pushforward import pushforward
 from rmtland.solution import ConvergenceError
@@ -277,6 +278,80 @@ def test_a_broken_law_is_not_frozen(sound):
     law = of_type(sound("square root"), _pdf=lambda f, x: 1.1 * f(x))
     with pytest.raises(ConvergenceError, match="not found reliably"):
         law.frozen()
+
+
+def transform_breaks(law):
+    """Ways to break what is derived from a law, with what is asked first."""
+    low, high = law.support[-1]
+    first, last = law.support[0][0], law.support[-1][1]
+    width = high - low
+    inner = [((b + a) / 2, (b - a) / 2) for a, b in law.gaps]
+    route = "_jet" if type(law)._stieltjes is Law._stieltjes else "_stieltjes"
+
+    def of_values(change):
+        def part(f, z):
+            found = f(z)
+            g = found[0] if route == "_jet" else found
+            new = np.where((z.imag == 0), change(z, g), g)
+            return (new, found[1]) if route == "_jet" else new
+
+        return {route: part}
+
+    def in_gap(z, g):
+        hit = np.any([np.abs(z - middle) < half for middle, half in inner], axis=0)
+        return np.where(hit, 1 / (z - law.mean() + 0.3 * width), g)
+
+    def in_bands(z, g):
+        return np.where((z.real > first) & (z.real < last), -g.conj(), g)
+
+    def scaled(f, k):
+        return [value * Fraction(1001, 1000) ** n for n, value in enumerate(f(k))]
+
+    outer = (*law.support[:-1], (low, high + 1e-4 * width))
+    q = np.array([0.1, 0.5, 0.9])
+    return {
+        "other root in a gap": (of_values(in_gap), lambda law: law.cdf(0.0)),
+        "other root in the bands": (of_values(in_bands), lambda law: law.cdf(0.0)),
+        "edge outside by 1e-4": ({"support": lambda s: outer}, lambda law: law.pdf(0.0)),
+        "moments scaled": ({"_exact_moments": scaled}, lambda law: law.cdf(0.0)),
+        "half the density of a band": (
+            {"_pdf": lambda f, x: np.where(x >= low, 0.5, 1.0) * f(x)},
+            lambda law: law.pdf(0.0),
+        ),
+        "a turn of the potential": (
+            {"_log_potential": lambda f, z: f(z) + 2j * np.pi * (z.real > law.mean())},
+            lambda law: law.cdf(0.0),
+        ),
+        "potential of another unit": ({"_log_potential": lambda f, z: f(z) + 1e-3}, Law.index),
+        "survival function": ({"_sf": lambda f, x: 0.999 * f(x)}, lambda law: law.sf(0.0)),
+        "mass below": ({"_mass_below": lambda f, x: 0.99 * f(x)}, Law.index),
+        "quantiles shifted": ({"_ppf": lambda f, q: f(q) + 1e-3 * width}, lambda law: law.ppf(q)),
+        "levels shifted": ({"_ppf": lambda f, q: f(0.999 * q)}, lambda law: law.frozen().ppf(q)),
+        "upper quantiles": ({"_isf": lambda f, q: f(q) - 1e-3 * width}, lambda law: law.isf(q)),
+    }
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        name if name in ("square root", "inverse") else pytest.param(name, marks=pytest.mark.slow)
+        for name in ("square root", "inverse", "rational", "sum", "product", "power")
+    ],
+)
+def test_transforms_tails_and_quantiles_broken_on_purpose_are_seen(route):
+    law = ROUTES[route]()
+    if route in ("square root", "inverse"):  # with a gap and a second band
+        law = type(law)(mixture([law.law, Uniform(7.0, 8.0)], [0.5, 0.5]))
+    unseen = []
+    for name, (parts, ask) in transform_breaks(law).items():
+        if name == "moments scaled" and route not in ("square root", "inverse"):
+            parts = {"_exact_cumulants": parts["_exact_moments"]}
+        try:
+            ask(of_type(law, **parts))
+        except ConvergenceError:
+            continue
+        unseen.append(name)
+    assert unseen == []
 
 
 def test_an_error_estimate_that_is_too_small_is_no_alarm():

@@ -1,0 +1,310 @@
+r"""Values of a law off its bands and on them against integrals over the density.
+
+In a gap G is real and the integral of :math:`\rho(dt) / (x - t)`. At a point of a band it is
+
+.. math::
+    G(x + i0) = \mathrm{p.v.} \int \frac{\rho(t)}{x - t} \, dt - i \pi \rho(x), \qquad
+    \mathrm{p.v.} \int_a^b \frac{\rho(t)}{x - t} \, dt
+    = \int_a^b \frac{\rho(t) - \rho(x)}{x - t} \, dt + \rho(x) \log \frac{x - a}{b - x} ,
+
+and the last integrand is smooth. Another root of an equation, or another sheet, is off by as much
+as G itself; a comparison to three digits sees it. The logarithmic potential is compared above the
+axis, the survival function and the mass below with the distribution function.
+
+References
+----------
+.. [1] P. J. Davis and P. Rabinowitz, Methods of Numerical Integration, 2nd edition, Academic Press
+       1984, section 2.12.8 (subtraction of the singularity).
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.laws import Semicircle
+>>> from rmtland.laws.band_rules import square_root_rule
+>>> rule, law = square_root_rule(48), Semicircle()
+>>> x = -2 + 4 * rule.share
+>>> here = 0.3, law.pdf(0.3)
+>>> round(principal_value(x, 4 * rule.weights, law.pdf(x), here, -2.0, 2.0), 8)  # x / 2
+0.15
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from rmtland.laws.law import Law
+from rmtland.laws.quadrature import Panels, known_density
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Complex, Real
+
+__all__ = ["PanelPart", "SampledBand", "parts_of", "principal_value", "transform_defects"]
+
+_AXIS = 2e-3
+"""Relative deviation on the axis that is allowed: those of another root are as large as G."""
+_FEW = 24
+"""Order of a rule below which its principal values are not known."""
+
+
+class SampledBand(Protocol):
+    """A band, or a part of one, with the nodes of a rule; of order 2 n for midpoints in s."""
+
+    low: float
+    high: float
+    x: Real
+    masses: Real
+
+    @property
+    def density(self) -> Real | None:
+        """Density at the nodes, if the rule is one for a smooth density."""
+
+    @property
+    def order(self) -> int:
+        """Order of the rule."""
+
+    @property
+    def mass(self) -> float:
+        """Mass by the density."""
+
+
+@dataclass
+class PanelPart:
+    """A panel, in which a Kronrod rule of order 24 is exact."""
+
+    law: Law
+    low: float
+    high: float
+    x: Real
+    masses: Real
+    order = 24
+
+    @property
+    def density(self) -> Real | None:
+        """Density at the nodes, None where it is not known or infinite."""
+        values = known_density(self.law, self.x)
+        return values if np.isfinite(values).all() else None
+
+    @property
+    def mass(self) -> float:
+        """Mass by the density."""
+        return float(self.masses.sum())
+
+
+def parts_of(law: Law, panels: Panels) -> list[PanelPart]:
+    """Return panels of a law with their nodes.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    panels : Panels
+        Those that integrate its density.
+
+    Returns
+    -------
+    list of PanelPart
+        All but empty ones.
+    """
+    rows = zip(panels.left.tolist(), panels.right.tolist(), panels.x, panels.weights, strict=True)
+    return [PanelPart(law, *row) for row in rows if row[0] < row[1]]
+
+
+def principal_value(
+    x: Real, weights: Real, density: Real, here: tuple[float, float], low: float, high: float
+) -> float:
+    """Principal value of the integral of density(t) / (x - t) over an interval.
+
+    Parameters
+    ----------
+    x, weights, density : ndarray of float, shape (n,)
+        Nodes of a rule on the interval, its weights, and the density there.
+    here : (float, float)
+        A point inside, none of the nodes, and the density there.
+    low, high : float
+        The interval.
+
+    Returns
+    -------
+    float
+        The principal value, as exact as the rule is for smooth densities.
+    """
+    place, value = here
+    rest = (density - value) / (place - x)
+    return float(rest @ weights) + value * math.log((place - low) / (high - place))
+
+
+def transform_defects(
+    law: Law,
+    bands: Sequence[SampledBand],
+    stops: Real,
+    allowed: float,
+    *,
+    thorough: bool = False,
+) -> list[str]:
+    """Compare transforms and tails of a law with the masses of its bands and atoms.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    bands : sequence of SampledBand
+        Its bands, with nodes and masses of a rule.
+    stops : ndarray of float
+        Ends of its bands, and atoms, ascending.
+    allowed : float
+        Deviation of masses that is allowed.
+    thorough : bool
+        Whether G is asked beyond the upper end too where there is a gap.
+
+    Returns
+    -------
+    list of str
+        Sentences about what does not hold.
+    """
+    low, high = float(stops[0]), float(stops[-1])
+    if high <= low:
+        return []
+    x = np.concatenate([*(band.x for band in bands), [place for place, _ in law.atoms]])
+    masses = np.concatenate([*(band.masses for band in bands), [mass for _, mass in law.atoms]])
+    slack = allowed * (1 + len(bands))
+    far, rough = [low + 1j * (high - low), high + 1j * (high - low)], [1e-6, 1e-6]
+    smooth = _smooth_part(law, bands)
+    if smooth is not None:
+        k = 2 * smooth.x.size // 5
+        share = (float(smooth.x[k]) - smooth.low) / (smooth.high - smooth.low)
+        height = (smooth.high - smooth.low) * math.sqrt(share * (1 - share))
+        far.append(smooth.x[k] + 1j * height * math.sinh(10 / smooth.order))
+        rough.append(4 * math.exp(-10))
+    return [
+        *_above(law, x, masses, np.array(far), slack + np.array(rough)),
+        *_on_axis(law, bands, smooth, (x, masses), slack, thorough=thorough),
+        *_tails(law, bands, slack),
+    ]
+
+
+def _smooth_part(law: Law, bands: Sequence[SampledBand]) -> SampledBand | None:
+    """Return the heaviest part in which the density is smooth, if there is one."""
+    for band in sorted(bands, key=lambda band: -band.mass):
+        inner = any(band.low < place < band.high for place in law._singular_places)
+        if band.order >= _FEW and not inner and band.density is not None:
+            return band
+    return None
+
+
+def _above(law: Law, x: Real, masses: Real, far: Complex, slack: Real) -> list[str]:
+    """G and the potential above the axis."""
+    g = law._stieltjes(far)
+    if not ((g.imag < 0) & (np.abs(g) * far.imag <= 1 + 1e-9)).all():
+        return ["its G is not the Stieltjes transform of a law"]
+    expected = (1 / (far[:, None] - x)) @ masses
+    off = np.abs(g - expected) * far.imag
+    if not (off <= slack).all():
+        worst = int(off.argmax())
+        return [
+            f"its G is {g[worst]:.10g} at z = {far[worst]:.6g}, where the integral over its "
+            f"density and atoms is {expected[worst]:.10g}"
+        ]
+    try:
+        level = law._log_potential(far)
+    except ConvergenceError:  # what is not known is not wrong
+        return []
+    logs = np.log(far[:, None] - x)
+    integral = logs @ masses
+    off = np.abs(level - integral) / (1 + np.abs(logs).max())
+    if (off <= slack).all():
+        return []
+    worst = int(off.argmax())
+    return [
+        f"its logarithmic potential is {level[worst]:.10g} at z = {far[worst]:.6g}, where the "
+        f"integral over its density and atoms is {integral[worst]:.10g}"
+    ]
+
+
+def _on_axis(
+    law: Law,
+    bands: Sequence[SampledBand],
+    smooth: SampledBand | None,
+    nodes: tuple[Real, Real],
+    slack: float,
+    *,
+    thorough: bool,
+) -> list[str]:
+    """G at a point of the smooth part, and at one of the widest gap or beyond the upper end."""
+    points, expected, allowed = [], [], []
+    x, masses = nodes
+    if smooth is not None and smooth.density is not None:
+        k = 2 * smooth.x.size // 5
+        here, density = float(smooth.x[k : k + 2].mean()), smooth.density
+        weights = np.where(density > 0, smooth.masses / np.maximum(density, 1e-300), 0.0)
+        there = float(known_density(law, np.array([here]))[0])
+        value = principal_value(smooth.x, weights, density, (here, there), smooth.low, smooth.high)
+        others = (x < smooth.low) | (x > smooth.high)
+        others |= np.isin(x, [place for place, _ in law.atoms])
+        terms = masses[others] / (here - x[others])
+        points.append(here)
+        expected.append(complex(value + terms.sum(), -np.pi * there))
+        size = 4 * smooth.mass / (smooth.high - smooth.low) + np.pi * there
+        rest = _unresolved([band for band in bands if band is not smooth], here)
+        allowed.append((_AXIS + 100 * slack) * (size + np.abs(terms).sum()) + rest)
+    low, high = law.hull
+    start, stop = max(law.gaps, key=lambda gap: gap[1] - gap[0], default=(high, high))
+    is_wide = stop - start > 1e-6 * (high - low + abs(start) + abs(stop))
+    beyond = [start + 0.37 * (stop - start)] if is_wide else []
+    if thorough or not is_wide:
+        beyond.append(high + (high - low))
+    for here in beyond:
+        terms = masses / (here - x)
+        off = (_AXIS + 100 * slack) * np.abs(terms).sum() + _unresolved(bands, here)
+        points.append(here)
+        expected.append(complex(terms.sum()))
+        allowed.append(float(off))
+    found = law._value_or_nan(np.array(points, dtype=np.complex128))[0]
+    wrong = np.abs(found - np.array(expected)) > np.array(allowed)  # no NaN: not known, not wrong
+    return [
+        f"its G is {found[i]:.10g} at x = {points[i]!r}, where the integral over its density and "
+        f"atoms is {expected[i]:.6g}"
+        for i in np.flatnonzero(wrong)
+    ]
+
+
+def _tails(law: Law, bands: Sequence[SampledBand], slack: float) -> list[str]:
+    """Survival function and mass below, in bands and at atoms."""
+    places = [band.x[band.x.size // 3] for band in bands[:: max(1, len(bands) // 4)]]
+    held = [0.0] * len(places) + [mass for _, mass in law.atoms]
+    points = np.array([*places, *(place for place, _ in law.atoms)])
+    below, left = law._cdf(points), law._mass_below(points)
+    try:
+        above = law._sf(points)
+    except ConvergenceError:  # what is not known is not wrong
+        above = 1 - below
+    for name, found, expected in (
+        ("survival function", above, 1 - below),
+        ("mass below", left, below - held),
+    ):
+        off = np.abs(found - expected)
+        if not (off <= slack + 1e-9).all():
+            worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+            return [
+                f"its {name} is {found[worst]:.12g} at x = {float(points[worst])!r}, where its "
+                f"distribution function is {below[worst]:.12g}"
+            ]
+    return []
+
+
+def _unresolved(bands: Sequence[SampledBand], x: float) -> float:
+    """Return what rules in s leave of integrals of 1/(x - t) over bands beside x.
+
+    In a band that is all of it. The pole is at cos s = 1 + 2 distance / width.
+    """
+    total = 0.0
+    for band in bands:
+        distance = max(band.low - x, x - band.high)
+        if distance <= 0:
+            return math.inf
+        ratio = math.acosh(1 + 2 * distance / (band.high - band.low))
+        total += 4 * band.mass / distance * math.exp(-band.order * ratio)
+    return total
