@@ -1,4 +1,4 @@
-"""How intervals are told: in as many digits as tell their ends apart.
+"""How intervals and errors are told: in as many digits as tell ends apart, and an error from 0.
 
 Examples
 --------
@@ -8,7 +8,7 @@ Examples
 
 from __future__ import annotations
 
-__all__ = ["interval_words"]
+__all__ = ["error_words", "interval_words"]
 
 
 def interval_words(low: float, high: float, *, decimals: int = 3) -> str:
@@ -36,3 +36,24 @@ def interval_words(low: float, high: float, *, decimals: int = 3) -> str:
         if high - low >= 1e-9 and float(ends[0]) != float(ends[1]):
             return " to ".join(ends)
     return f"{low:.{decimals}f}"
+
+
+def error_words(error: float) -> str:
+    """Return an error in three decimals, or one digit where it would be told as 0.
+
+    Parameters
+    ----------
+    error : float
+        Half of an interval, or a standard error.
+
+    Returns
+    -------
+    str
+        What stands behind "+-".
+
+    Examples
+    --------
+    >>> error_words(0.0123), error_words(0.00041), error_words(0.0), error_words(2e-7)
+    ('0.012', '0.0004', '0.000', '2e-07')
+    """
+    return f"{error:.1g}" if 0.0 < abs(error) < 5e-4 else f"{error:.3f}"

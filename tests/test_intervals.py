@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland.intervals import interval_words
+from rmtland.intervals import error_words, interval_words
 from rmtland.landscape.linearisation import fit_exponent
 
 
@@ -29,3 +29,9 @@ def test_the_interval_of_an_exponent_has_its_digits():
     found = fit_exponent(sizes, sizes**-0.5 * np.exp([1e-5, -1e-5, 1e-5, -1e-5]))
     low, high = repr(found).partition("(")[2].strip(")").split(" to ")
     assert float(low) < float(high) < float(low) + 1e-3
+
+
+@pytest.mark.parametrize("error", [4.9e-4, 1e-5, 3e-300])
+def test_an_error_that_is_there_is_not_told_as_0(error):
+    assert float(error_words(error)) == pytest.approx(error, rel=0.5)
+    assert error_words(0.0) == "0.000"

@@ -31,6 +31,7 @@ from rmtland.audit.findings import HessianAudit
 from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.drawing import COLORS, STYLES
+from rmtland.intervals import error_words
 from rmtland.plot import draw_spectrum, law_points
 from rmtland.typing import ArrayLike, Record
 
@@ -228,7 +229,7 @@ def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
         if level.is_estimated:
             text += f" {level.standing(audit.threshold)}"
         elif level.error is not None:
-            text += f" $\\pm$ {level.error:.3f}"
+            text += f" $\\pm$ {error_words(level.error)}"
         ax.text(level.kolmogorov + error, place, text, va="center", fontsize=7)
     if audit.chance is not None:
         artists.append(ax.axvline(audit.chance, color="0.2", lw=0.9, ls=(0, (2, 2))))
@@ -287,7 +288,7 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
         end = max(share.value + (share.error or 0.0), share.high, 0.0)
         text = f"  {share.value:.3f}"
         if share.error is not None:
-            text += f" $\\pm$ {share.error:.3f}"
+            text += f" $\\pm$ {error_words(share.error)}"
         if share.cancels:
             text += ", orders cancel"
         ax.text(end, place, text, va="center", fontsize=7)

@@ -20,7 +20,7 @@ from rmtland.audit.levels import Family, Level
 from rmtland.audit.second_moments import ResidualCovariance
 from rmtland.audit.shares import Share
 from rmtland.audit.verdict import sentence, verdict
-from rmtland.intervals import interval_words
+from rmtland.intervals import error_words, interval_words
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Record
 
@@ -236,4 +236,4 @@ def _uncertainty(result: LevelResult) -> str:
     """Range of a distance, or its spread over Hessians drawn anew."""
     if result.is_estimated:
         return interval_words(*result.kolmogorov_range)
-    return "" if result.error is None else f"{result.error:.3f}"
+    return "" if result.error is None else error_words(result.error)

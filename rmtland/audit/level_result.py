@@ -18,7 +18,7 @@ from rmtland.arguments import nonnegative
 from rmtland.audit.levels import Family, Level
 from rmtland.comparison import Comparison
 from rmtland.deprecation import renamed_method
-from rmtland.intervals import interval_words
+from rmtland.intervals import error_words, interval_words
 from rmtland.laws import Law
 from rmtland.typing import Record
 
@@ -156,7 +156,7 @@ class LevelResult:
 
     def __repr__(self) -> str:
         """Return level and distance in a line."""
-        error = "" if self.error is None else f" +- {self.error:.3f}"
+        error = "" if self.error is None else f" +- {error_words(self.error)}"
         if self.is_estimated:
             error = f" ({interval_words(*self.kolmogorov_range)})"
         return f"LevelResult({self.number} {self.name}: Kolmogorov {self.kolmogorov:.3f}{error})"

@@ -14,7 +14,7 @@ from rmtland.audit.level_result import LevelResult, Standing
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.second_moments import CovarianceKind, ResidualCovariance
 from rmtland.audit.shares import Assumption, Share
-from rmtland.intervals import interval_words
+from rmtland.intervals import error_words, interval_words
 
 __all__ = ["LONGEST", "Audited", "sentence", "verdict"]
 
@@ -225,7 +225,7 @@ def _about_conditioned(audit: Audited) -> str:
     text = (
         f"With residuals conditioned on {' and '.join(kept)} (level {best.number}) "
         f"{best.kolmogorov:.3f} is left, where chance does {best.expected:.3f} +- "
-        f"{best.error:.3f}, and the index is off by {best.index_difference:+.3f}; "
+        f"{error_words(best.error)}, and the index is off by {best.index_difference:+.3f}; "
         f"{known['measured_numbers']} numbers of the residuals are measured, "
         f"{known['free_share']:.0%} of their dimensions are free"
     )
@@ -255,7 +255,7 @@ def _short(audit: Audited, best: LevelResult) -> str:
     if best.kolmogorov > best.expected + 3 * best.error + best.law_error:
         return ", more than chance"
     if not _is_known(best):
-        return f", of which its own error may be {best.law_error:.3f}"
+        return f", of which its own error may be {error_words(best.law_error)}"
     if best.kolmogorov > best.expected + 3 * best.error:
         return ", hardly more than chance"
     if audit.sampling is not None and best.expected > 2 * audit.sampling:
@@ -285,10 +285,10 @@ def _about_dyson(audit: Audited) -> str:
         return "" if reason is None else f"Levels 5 and 6 do not apply: {reason}."
     parts = [f"With the matrix Dyson equation (level {best.number}) {best.kolmogorov:.3f} is left"]
     if best.expected is not None and best.error is not None:
-        noise = f"{best.expected:.3f} +- {best.error:.3f} for Hessians drawn anew"
+        noise = f"{best.expected:.3f} +- {error_words(best.error)} for Hessians drawn anew"
         parts[0] += f"{_short(audit, best)} ({noise})"
     elif not _is_known(best):
-        parts[0] += f", of which its own error may be {best.law_error:.3f}"
+        parts[0] += f", of which its own error may be {error_words(best.law_error)}"
     parts[0] += "."
     if not _is_known(best):
         parts.append("Raise points to know the law better.")
@@ -305,7 +305,7 @@ def _about_dyson(audit: Audited) -> str:
 
 
 def _amount(share: Share) -> str:
-    error = "" if share.error is None else f" +- {share.error:.3f}"
+    error = "" if share.error is None else f" +- {error_words(share.error)}"
     text = f"{share.assumption.sentence} ({share.value:.3f}{error}"
     if share.cancels:
         text += f", where orders from {share.low:+.3f} to {share.high:+.3f} cancel"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rmtland.cli.output import Output
+from rmtland.intervals import error_words, interval_words
 from rmtland.typing import Record
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ def _print_estimated(output: Output, result: HessianAudit, title: str, words: st
         table.add_row(
             f"{level.number} {level.name}{_mark(level)}",
             f"{comparison.kolmogorov:.3f}",
-            _range(level.kolmogorov_range, ".3f"),
+            _range(level.kolmogorov_range, 3),
             str(level.standing(result.threshold)),
             f"{comparison.wasserstein:.4f}",
-            _range(level.wasserstein_range, ".4f"),
+            _range(level.wasserstein_range, 4),
             f"{level.index_difference:+.3f}",
-            _range(level.index_difference_range, "+.3f"),
+            _range(level.index_difference_range, 3, "+"),
             f"{level.outside_fraction:.1%}",
         )
     output.table(table)
@@ -88,8 +89,9 @@ def _print_estimated(output: Output, result: HessianAudit, title: str, words: st
     )
 
 
-def _range(ends: tuple[float, float] | None, how: str) -> str:
-    return "" if ends is None else f"{ends[0]:{how}} {ends[1]:{how}}"
+def _range(ends: tuple[float, float] | None, decimals: int, sign: str = "") -> str:
+    words = [] if ends is None else interval_words(*ends, decimals=decimals).split(" to ")
+    return " ".join(word if word.startswith("-") else f"{sign}{word}" for word in words)
 
 
 def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -> None:
@@ -106,7 +108,7 @@ def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -
         table.add_row(
             f"{level.number} {level.name}{_mark(level)}",
             f"{comparison.kolmogorov:.3f}",
-            "" if level.error is None else f"{level.error:.3f}",
+            "" if level.error is None else error_words(level.error),
             f"{comparison.wasserstein:.4f}",
             f"{level.index_difference:+.3f}",
             f"{edges[0]:+.2f}",
@@ -122,7 +124,7 @@ def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -
             str(share.law),
             str(share.assumption),
             f"{share.value:+.3f}",
-            "" if share.error is None else f"{share.error:.3f}",
+            "" if share.error is None else error_words(share.error),
             f"{share.low:+.3f} {share.high:+.3f}",
             "orders cancel" if share.cancels else "",
         )
