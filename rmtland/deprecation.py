@@ -24,9 +24,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["keyword_only", "moved_method", "old_names", "renamed_argument", "renamed_method"]
@@ -195,8 +197,17 @@ def old_names(module: str, homes: dict[str, str]) -> Callable[[str], Any]:
 
 
 def _warn(message: str) -> None:
-    """Warn at the line that uses the old name, through any number of wrappers of this module."""
-    frame, level = sys._getframe(), 1
-    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
-        frame, level = frame.f_back, level + 1
+    """Warn at the line outside of rmtland that uses the old name: Python shows that of a script."""
+    frame: FrameType | None = sys._getframe()
+    level = 0
+    while frame is not None:
+        name = frame.f_code.co_filename
+        # frames of the import system are not counted by `warnings`
+        level += not ("importlib" in name and "_bootstrap" in name)
+        if not name.startswith((_PACKAGE, "<frozen importlib")):
+            break
+        frame = frame.f_back
     warnings.warn(message, DeprecationWarning, stacklevel=level)
+
+
+_PACKAGE = os.path.join(os.path.dirname(__file__), "")

@@ -116,6 +116,27 @@ def test_old_names_work_with_a_warning(name):
     assert name not in dir(rmtland)
 
 
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [
+        ("rmtland", "WishartWigner"),
+        ("rmtland.ensembles", "SyntheticHessian"),
+        ("rmtland.free", "DeconvolvedLaw"),
+        ("rmtland.laws.pushforward", "image"),
+        ("rmtland.sweep", "Status"),
+    ],
+)
+def test_the_warning_of_an_old_name_is_of_the_line_that_uses_it(room, name):
+    """Python shows nothing of a warning in a module: those of rmtland.free had been in its own."""
+    module = importlib.import_module(room)
+    with pytest.warns(DeprecationWarning, match=f"{name} is now") as caught:
+        getattr(module, name)
+    assert [one.filename for one in caught] == [__file__]
+    with pytest.warns(DeprecationWarning, match="now called 'scale'") as caught:
+        rmtland.MarchenkoPastur(0.5, variance=2.0)
+    assert [one.filename for one in caught] == [__file__]
+
+
 def test_python_m_rmtland():
     done = subprocess.run(
         [sys.executable, "-m", "rmtland", "--version"], capture_output=True, text=True

@@ -222,10 +222,13 @@ def _about_conditioned(audit: Audited) -> str:
     if best is None:
         return ""
     known, kept = best.parameters, best.parameters["on"]
+    chance = ""
+    if best.expected is not None and best.error is not None:
+        chance = f", where chance does {best.expected:.3f} +- {error_words(best.error)}"
     text = (
         f"With residuals conditioned on {' and '.join(kept)} (level {best.number}) "
-        f"{best.kolmogorov:.3f} is left, where chance does {best.expected:.3f} +- "
-        f"{error_words(best.error)}, and the index is off by {best.index_difference:+.3f}; "
+        f"{best.kolmogorov:.3f} is left{chance}, and the index is off by "
+        f"{best.index_difference:+.3f}; "
         f"{known['measured_numbers']} numbers of the residuals are measured, "
         f"{known['free_share']:.0%} of their dimensions are free"
     )
