@@ -301,6 +301,19 @@ UNBOUNDED: list[Law] = [
 ]
 
 
+def kinds() -> list[LawCase]:
+    """One case of each kind: class, atoms or none, one band, several or none, infinite densities.
+
+    For what depends on the class and the branches of its methods, not on numbers: which arguments
+    they take and what they return.
+    """
+    found: dict[tuple[object, ...], LawCase] = {}
+    for case in LAWS:
+        kind = type(case.law), case.atoms > 0, min(case.intervals, 2), "unbounded" in case.tags
+        found.setdefault(kind, case)
+    return list(found.values())
+
+
 # What is computed apart from a law ---------------------------------------------------------------
 
 

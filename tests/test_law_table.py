@@ -11,6 +11,7 @@ from law_table import (
     TAGS,
     UNBOUNDED,
     integral,
+    kinds,
     laws,
     models,
     moment_by_partitions,
@@ -86,6 +87,14 @@ def test_tags_are_a_closed_set_that_is_used():
         assert len(tagged(tag)) >= 3
     with pytest.raises(AssertionError, match="unknown tags"):
         tagged("hard")
+
+
+def test_every_class_of_the_table_is_among_its_kinds_with_and_without_atoms():
+    def found(cases):
+        return {(type(case.law), bool(case.law.atoms), bool(case.law.support)) for case in cases}
+
+    assert found(kinds()) == found(LAWS)
+    assert len(kinds()) < 0.6 * len(LAWS)
 
 
 @pytest.mark.parametrize("case", tagged("unbounded"), ids=lambda case: case.name)

@@ -15,6 +15,7 @@ from law_table import (
     gaps,
     integral,
     interior,
+    kinds,
     moment_by_partitions,
     pieces,
     tagged,
@@ -40,6 +41,7 @@ from rmtland.laws import (
 from rmtland.solution import Status
 
 every_law = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in LAWS])
+every_kind = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in kinds()])
 laws_with_atoms = pytest.mark.parametrize(
     "law", [pytest.param(c.law, id=c.name) for c in tagged("atoms", "no density")]
 )
@@ -494,7 +496,7 @@ def test_samples_follow_the_distribution_function(law):
     assert np.abs(first / n - (at - atoms)).max() < bound
 
 
-@every_law
+@every_kind
 def test_samples_have_the_shape_asked_for_and_repeat_with_the_seed(law):
     assert law.sample((3, 2), rng=4).shape == (3, 2)
     assert law.sample(0, rng=4).shape == (0,)
@@ -507,7 +509,7 @@ def test_samples_have_the_shape_asked_for_and_repeat_with_the_seed(law):
 # Arguments ----------------------------------------------------------------------------------------
 
 
-@every_law
+@every_kind
 def test_any_shape_goes_in_and_out(law):
     for method in METHODS:
         function = getattr(law, method)
@@ -532,7 +534,7 @@ def test_any_shape_goes_in_and_out(law):
         np.testing.assert_allclose(function(x[:, ::-2]), full[:, ::-2], **same)
 
 
-@every_law
+@every_kind
 def test_any_real_dtype_goes_in_and_float64_comes_out(law):
     for method in METHODS:
         function = getattr(law, method)
@@ -548,7 +550,7 @@ def test_any_real_dtype_goes_in_and_float64_comes_out(law):
         assert function(one) == function(float(one))
 
 
-@every_law
+@every_kind
 def test_arguments_are_not_written_to(law):
     for method in METHODS:
         x = arguments(law, method, 0.9, 0.1, 0.4)
@@ -558,7 +560,7 @@ def test_arguments_are_not_written_to(law):
         assert (x == before).all()
 
 
-@every_law
+@every_kind
 def test_nan_is_refused(law):
     for method in METHODS:
         for value in ([0.5, math.nan], math.nan):
@@ -566,7 +568,7 @@ def test_nan_is_refused(law):
                 getattr(law, method)(value)
 
 
-@every_law
+@every_kind
 def test_what_is_not_a_number_is_refused(law):
     for method in METHODS:
         for value in ("0.5", ["a"], None, b"1", [object()]):
@@ -574,7 +576,7 @@ def test_what_is_not_a_number_is_refused(law):
                 getattr(law, method)(value)
 
 
-@every_law
+@every_kind
 def test_complex_points_are_refused_where_real_ones_belong(law):
     for method in ("pdf", "cdf", "mass_below", "ppf"):
         for value in (0.5 + 0.1j, np.zeros(0, dtype=complex)):
@@ -589,14 +591,14 @@ def test_probabilities_outside_the_unit_interval_are_refused(law):
             law.ppf(q)
 
 
-@every_law
+@every_kind
 def test_transforms_refuse_infinity(law):
     for method in ("stieltjes", "log_potential"):
         with pytest.raises(ValueError, match="finite"):
             getattr(law, method)([1j, math.inf])
 
 
-@every_law
+@every_kind
 def test_orders_of_moments_are_checked(law):
     with pytest.raises(ValueError, match="k must be"):
         law.moment(-1)
@@ -649,7 +651,7 @@ def test_solutions_are_the_stieltjes_transform(law):
     assert law.solve(np.empty((0, 2))).value.shape == (0, 2)
 
 
-@every_law
+@every_kind
 def test_solutions_refuse_what_is_not_in_the_closed_upper_half_plane(law):
     for bad in (-1e-9j, math.nan, math.inf, [1j, 1 - 1j]):
         with pytest.raises(ValueError, match="Im z >= 0"):

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from law_table import LAWS, blur, exact_cdf, expectation, interior, width
+from law_table import LAWS, blur, exact_cdf, expectation, interior, kinds, width
 from scipy import special, stats
 
 from rmtland import LinearHessian, WishartPlusReluBlock, WishartPlusWigner
@@ -31,6 +31,7 @@ from rmtland.laws.quadrature import density_panels
 from rmtland.solution import ConvergenceError
 
 every_law = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in LAWS])
+every_kind = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in kinds()])
 
 
 @every_law
@@ -143,7 +144,7 @@ def test_routes_agree(law):
         law.cdf(x, method="guess")
 
 
-@every_law
+@every_kind
 def test_a_single_draw_is_a_number(law):
     value = law.sample(rng=3)
     assert isinstance(value, float)
@@ -153,7 +154,7 @@ def test_a_single_draw_is_a_number(law):
         law.sample(3, 4)
 
 
-@every_law
+@every_kind
 def test_laws_of_scipy(law):
     frozen = law.frozen()
     assert isinstance(frozen.dist, stats.rv_continuous)
