@@ -119,7 +119,7 @@ def goodness(runs: int) -> Iterator[dict[str, Any]]:
         ("semicircle", GaussianEnsemble(), Semicircle, {"center": 0.0}),
         ("semicircle", GaussianEnsemble(), Semicircle, {}),
     ]
-    runs, resamples = max(runs // 8, 10), 99 if runs >= 1000 else 19
+    runs, resamples = max(runs // 8, 4), 99 if runs >= 1000 else 19
     generator = np.random.default_rng(3)
     for name, ensemble, family, fix in cases:
         spectra = [Spectrum(x) for x in ensemble.sample(40, rng=2, runs=runs).nodes]

@@ -1,12 +1,12 @@
 """`import rmtland` is light, and public names come when they are used."""
 
 import ast
+import contextlib
 import importlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -171,7 +171,8 @@ def test_ctrl_c_at_any_moment_of_the_start(tmp_path, command):
             cwd=tmp_path,
         ) as process:
             process.stdout.readline()
-            time.sleep(delay)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(delay)  # no longer than it takes
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=60)
         if process.returncode == 0:
