@@ -130,7 +130,7 @@ def renamed_method(old: str, new: str) -> Any:
         To be assigned to the old name in the class.
     """
 
-    def get(self: Any) -> Any:
+    def get(self: object) -> Any:
         _warn(
             f"{type(self).__name__}.{old} is now called {new}; "
             "the old name goes in the next version",
@@ -157,7 +157,7 @@ def moved_method(old: str, home: str) -> Any:
     """
     module, name = home.split(":")
 
-    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+    def call(self: object, *arguments: Any, **options: Any) -> Any:
         _warn(
             f"{type(self).__name__}.{old} is now the function {module}.{name}; "
             "the method goes in the next version",

@@ -33,6 +33,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rmtland.cuda_libraries import loaded_library
 from rmtland.networks.fused_kernels import is_cupy
 from rmtland.typing import Array
 
@@ -356,21 +357,7 @@ def _cublas() -> ctypes.CDLL | None:
     from cupy_backends.cuda.libs import cublas
 
     assert cublas  # it is loaded now
-    places = ["libcublas.so.13", "libcublas.so.12"]  # found by name, as they are loaded
-    try:
-        with open("/proc/self/maps", encoding="ascii", errors="replace") as lines:
-            mapped = {line.split(maxsplit=5)[-1].strip() for line in lines}
-        places = sorted(place for place in mapped if "/libcublas." in place) + places
-    except OSError:
-        pass
-    for place in places:
-        try:
-            library = ctypes.CDLL(place)
-        except OSError:
-            continue
-        if hasattr(library, "cublasDgemm_v2"):
-            return library
-    return None
+    return loaded_library("libcublas", ["libcublas.so.13", "libcublas.so.12"], "cublasDgemm_v2")
 
 
 GRAPHS = GraphCache()

@@ -23,6 +23,7 @@ from functools import cache
 import numpy as np
 
 from rmtland.arrays import ArrayLibrary
+from rmtland.cuda_libraries import loaded_library
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Array
 
@@ -242,18 +243,6 @@ def _solver() -> ctypes.CDLL | None:
     from cupy_backends.cuda.libs import cusolver
 
     assert cusolver  # it is loaded now
-    places = ["libcusolver.so.12", "libcusolver.so.11"]  # found by name, as they are loaded
-    try:
-        with open("/proc/self/maps", encoding="ascii", errors="replace") as lines:
-            mapped = {line.split(maxsplit=5)[-1].strip() for line in lines}
-        places = sorted(place for place in mapped if "/libcusolver." in place) + places
-    except OSError:
-        pass
-    for place in places:
-        try:
-            library = ctypes.CDLL(place)
-        except OSError:
-            continue
-        if hasattr(library, "cusolverDnXsyevBatched"):
-            return library
-    return None
+    return loaded_library(
+        "libcusolver", ["libcusolver.so.12", "libcusolver.so.11"], "cusolverDnXsyevBatched"
+    )

@@ -111,7 +111,7 @@ from rmtland.models.hessian_parts import HessianParts
 from rmtland.models.smoothed_index import index_from_above
 from rmtland.solution import Solution, Status
 from rmtland.spectrum import Spectrum
-from rmtland.typing import ArrayLike, Real, Rng
+from rmtland.typing import ArrayLike, Namespace, Real, Rng
 
 if TYPE_CHECKING:
     from rmtland.networks import LossPoint
@@ -187,8 +187,8 @@ class DysonHessian(HessianParts, BlockResolvent):
     output_weights: Any = field(default=None, kw_only=True)
     curvatures: Any = field(default=None, kw_only=True)
     coupling: str = field(default="full", kw_only=True)
-    xp: Any = field(default=None, kw_only=True)
-    device: Any = field(default=None, kw_only=True)
+    xp: Namespace | None = field(default=None, kw_only=True)
+    device: object = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         given = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -309,7 +309,7 @@ class DysonHessian(HessianParts, BlockResolvent):
         """
         return replace(self, coupling=coupling)
 
-    def on_device(self, device: Any = "cuda", *, xp: Any = None) -> Self:
+    def on_device(self, device: object = "cuda", *, xp: Namespace | None = None) -> Self:
         """Return the same model, solved elsewhere.
 
         Parameters
