@@ -41,7 +41,7 @@ from typing import NamedTuple
 
 from rmtland.arguments import choice, positive
 from rmtland.deprecation import renamed_argument
-from rmtland.free.decompression import measured_free_power
+from rmtland.free.measured_power import measured_free_power
 from rmtland.free.products import as_wishart, free_product
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum

@@ -129,7 +129,9 @@ def test_a_point_stays_a_point():
 @pytest.mark.parametrize(
     ("args", "kind", "message"),
     [
-        ((Semicircle(), 0.5), TypeError, "takes a Spectrum or an EmpiricalLaw"),
+        ((Uniform(0.0, 1.0), 0.5), ValueError, "infinitely divisible laws only"),
+        ((Semicircle(), 1.5), ValueError, r"share must be in \(0, 1\]"),
+        (("eigenvalues", 0.5), TypeError, "free_decompression takes laws, spectra or arrays"),
         ((EmpiricalLaw([1.0, 2.0]), 1.5), ValueError, r"share must be in \(0, 1\]"),
         ((EmpiricalLaw([1.0, 2.0]), 0.0), ValueError, "share must be a positive"),
         ((EmpiricalLaw([1.0, 2.0]), math.nan), ValueError, "share must be a positive"),
@@ -143,3 +145,24 @@ def test_bad_arguments_are_refused(args, kind, message):
 def test_laws_that_are_not_measured_keep_their_refusal():
     with pytest.raises(ValueError, match="infinitely divisible laws only"):
         free_power(Discrete((0.0, 1.0), (0.5, 0.5)), 0.5)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.9])
+@pytest.mark.parametrize("name", ["marchenko-pastur", "semicircle", "two jumps"])
+def test_exact_corners_give_the_exact_matrix(name, share):
+    whole = WHOLE[name]
+    found = free_decompression(free_compression(whole, share), share)
+    assert (found.error, found.route) == (0.0, "exact")
+    np.testing.assert_allclose(np.ravel(found.law.support), np.ravel(whole.support), rtol=1e-12)
+    x = whole.ppf(np.linspace(0.1, 0.9, 5))
+    np.testing.assert_allclose(found.law.cdf(x), whole.cdf(x), rtol=1e-12)
+
+
+def test_corners_of_any_law_and_arrays_of_eigenvalues():
+    assert free_decompression(free_compression(Uniform(1.0, 3.0), 0.25), 0.25).law == Uniform(
+        1.0, 3.0
+    )
+    values = submatrix(Semicircle(), 60, 0.5, 0)
+    measured = free_decompression(EmpiricalLaw(values), 0.5)
+    assert free_decompression(values, 0.5).law == measured.law
+    assert free_decompression(values.tolist(), 0.5).error == measured.error
