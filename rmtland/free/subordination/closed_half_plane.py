@@ -151,11 +151,15 @@ class ClosedHalfPlane:
                 value[i] = value_at_end(self._band_of(float(end)), float(end), self.law._stieltjes)
                 slope[i] = complex(-np.inf, 0)
                 continue
-            value[i] = self.off_bands.across_pole(x, self.equation.stieltjes, lambda t: 1 / t)
-            if slopes:
-                slope[i] = self.off_bands.across_pole(
-                    x, self.equation.stieltjes_slope, lambda t: -1 / t**2
-                )
+            try:
+                value[i] = self.off_bands.across_pole(x, self.equation.stieltjes, lambda t: 1 / t)
+                if slopes:
+                    slope[i] = self.off_bands.across_pole(
+                        x, self.equation.stieltjes_slope, lambda t: -1 / t**2
+                    )
+            except ConvergenceError:  # what asks for the value says so
+                value[i] = slope[i] = complex(np.nan, np.nan)
+                steps[i] = -abs(steps[i]) or -1
 
     def _band_of(self, end: float) -> tuple[float, float]:
         return next(band for band in self.law.support if end in band)

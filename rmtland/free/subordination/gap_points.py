@@ -16,6 +16,9 @@ from rmtland.typing import Atoms, Complex, Integer, Real, Support
 
 __all__ = ["GapPoints"]
 
+_BESIDE = (1e-3, 0.1)
+"""Shares of a gap beside an atom over which its pole is taken out, the second where need be."""
+
 
 @dataclass(frozen=True)
 class GapPoints:
@@ -89,10 +92,27 @@ class GapPoints:
         pole: Callable[[Complex], Complex],
     ) -> complex:
         """Interpolate a function of the solution in a gap, across a zero of G or beside an atom."""
-        middle, mass = x, 0.0
-        for place, weight in self.atoms:
-            if abs(x - place) <= 1e-3 * self.reach(np.array([x]), without=place)[0]:
-                middle, mass = place, weight
+        value = None
+        for share in _BESIDE:
+            middle, mass = x, 0.0
+            for place, weight in self.atoms:
+                if abs(x - place) <= share * self.reach(np.array([x]), without=place)[0]:
+                    middle, mass = place, weight
+            if share == _BESIDE[0] or mass:
+                value = self._interpolated(x, function, middle, mass, pole)
+            if value is not None:
+                return value
+        raise ConvergenceError(f"{self.name} did not converge next to {x}")
+
+    def _interpolated(
+        self,
+        x: float,
+        function: Callable[[Complex, SubordinationState], Complex],
+        middle: float,
+        mass: float,
+        pole: Callable[[Complex], Complex],
+    ) -> complex | None:
+        """Interpolate across a point, or the pole of an atom there; None where it is not known."""
         reach = float(self.reach(np.array([middle]), without=middle if mass else None)[0])
 
         def solved(at: Real) -> tuple[Real, Complex]:
@@ -100,9 +120,6 @@ class GapPoints:
             good = steps > 0
             return at[good], function(at[good].astype(np.complex128), state.take(good))
 
-        value = interpolated_across(
+        return interpolated_across(
             solved, x, middle, reach, lambda t: mass * pole(t) if mass else np.zeros_like(t)
         )
-        if value is None:
-            raise ConvergenceError(f"{self.name} did not converge next to {x}")
-        return value

@@ -2,19 +2,23 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
 from rmtland.free import free_compression, free_product, general_marchenko_pastur
+from rmtland.free.subordination.gap_points import GapPoints
 from rmtland.laws import (
     Discrete,
     JacobiWeight,
+    MarchenkoPastur,
     Semicircle,
     Uniform,
     affine,
     mixture,
     truncated,
 )
+from rmtland.solution import ConvergenceError
 
 
 @pytest.mark.parametrize(("power", "mass"), [(1.5, 0.2), (2.5, 0.3006869242537645), (4.0, 0.5)])
@@ -162,3 +166,31 @@ def test_positive_factors_have_no_band_below_zero(order):
     law = free_product(*(factors[i] for i in order), method="signed")
     [(low, _)] = law.support
     assert low == pytest.approx(1e-7 * 3 / 7 / math.log(2.0), rel=1e-8)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.5, 1e4), (2.0, 1e4), (0.3, 1e5)])
+def test_g_beside_an_atom_of_nearly_all_the_mass(first, second):
+    """(1 + m)(1 + a m)(1 + b m) = z m; next to an atom at zero m is nearly constant."""
+    law = free_product(MarchenkoPastur(first), MarchenkoPastur(second))
+    z = second * np.array([-1e-1, -1e-3, 1e-16, 1e-4, 1e-3, 1e-2, 0.04, 0.055, 0.07, 0.3, 20.0])
+    found = law.solve(z, throw=False)
+    assert found.converged
+    for x, g in zip(z, found.value, strict=True):
+        series = [first * second, first * second + first + second, first + second + 1 - x, 1.0]
+        with mpmath.workdps(40):
+            roots = mpmath.polyroots(list(map(mpmath.mpf, series)), maxsteps=200, extraprec=200)
+            exact = min((complex((1 + m) / x) for m in roots), key=lambda each: abs(each - g))
+        assert g == pytest.approx(exact, rel=1e-14)
+        assert g.imag == 0
+        assert abs(x) > 0.1 * second or abs(g * x - 1 + 1 / second) < 1 / second  # the atom
+
+
+def test_points_of_a_gap_that_are_not_solved_do_not_hide_the_others(monkeypatch):
+    law = free_product(MarchenkoPastur(0.5), MarchenkoPastur(1e4))
+    monkeypatch.setattr(GapPoints, "_interpolated", lambda *args: None)
+    found = law.solve([100.0, 5000.0], throw=False)
+    assert np.isnan(found.value).tolist() == [True, False]
+    assert np.isinf(found.error).tolist() == [True, False]
+    assert not found.converged
+    with pytest.raises(ConvergenceError, match="did not converge"):
+        law.stieltjes(100.0)
