@@ -303,7 +303,7 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
     ax.set_xlim(least - 0.06 * room, most + 0.5 * room)
     ax.set_xlabel(
         r"share of the misfit $\pm$ error; bracket: range over orders"
-        "\n(orange: Wishart + Wigner as printed; blue: matrix Dyson, level 5)",
+        "\n(orange: Wishart + Wigner as printed;\nblue: matrix Dyson, level 5)",
         fontsize=8,
     )
     return artists
