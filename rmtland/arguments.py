@@ -141,6 +141,8 @@ def count(name: str, value: Any, *, min_value: int = 1) -> int:
     """
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an integer, not a truth value; got {value!r}")
+    if _is_masked(value):
+        raise TypeError(f"{name} must be an integer; got a masked one")
     try:
         number = operator.index(value)
     except TypeError:
@@ -453,7 +455,7 @@ def _number(name: str, value: Any) -> float:
         return value
     if isinstance(value, bool | np.bool_ | str | bytes):
         raise TypeError(f"{name} must be a real number; got {value!r}")
-    if value is np.ma.masked:
+    if _is_masked(value):
         raise TypeError(f"{name} must be a real number; got a masked one")
     try:
         shape = np.shape(value)
@@ -470,6 +472,11 @@ def _number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must be a real number; got {_shown(value)}") from None
+
+
+def _is_masked(value: object) -> bool:
+    """Whether this is one number, and a masked one."""
+    return isinstance(value, np.ma.MaskedArray) and not value.ndim and np.ma.is_masked(value)
 
 
 def _shown(value: object) -> str:

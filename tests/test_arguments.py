@@ -476,6 +476,10 @@ def test_one_masked_number():
     for check in (*ONE_NUMBER, arguments.count):
         with pytest.raises((TypeError, ValueError), match="x must be"):
             check("x", np.ma.masked)
+        with pytest.raises(TypeError, match="got a masked one"):
+            check("x", np.ma.masked_array(2.0, True))
+        with pytest.raises(TypeError, match="got a masked one"):
+            check("x", np.ma.masked_array(2, True))  # a count was 2
 
 
 def test_complex_points():

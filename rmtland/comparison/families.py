@@ -130,8 +130,15 @@ class Family(Generic[T]):
             )
         fixed = dict(fix or {})
         name = getattr(family, "__name__", type(family).__name__)
+        try:
+            parameters = inspect.signature(family).parameters
+        except ValueError:  # of a class or function written in C
+            raise TypeError(
+                f"family must name its parameters, and {name} does not: give a function of real "
+                "parameters that returns a law"
+            ) from None
         known, free = [], []
-        for parameter in inspect.signature(family).parameters.values():
+        for parameter in parameters.values():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
             if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -154,9 +161,7 @@ class Family(Generic[T]):
         if not free:
             raise ValueError("fix leaves no parameter free; use compare instead")
         fixed = {
-            key: finite(key, value)
-            if _is_real(inspect.signature(family).parameters[key])
-            else value
+            key: finite(key, value) if _is_real(parameters[key]) else value
             for key, value in fixed.items()
         }
         return cls(family, name, tuple(free), fixed)

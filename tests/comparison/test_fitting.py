@@ -245,6 +245,7 @@ def test_bad_options(options, message):
     [
         (SPECTRUM, WishartPlusWigner(0.5, 0.3), "must be a class"),
         (SPECTRUM, "wishart-wigner", "must be a class"),
+        (SPECTRUM, dict, "family must name its parameters, and dict does not"),
         (SPECTRUM, Discrete, r"locations of Discrete is not a real number .*hold it by fix="),
         (SPECTRUM, lambda phi: phi, "expected a law, or a model .*; got float"),
         (SPECTRUM.eigenvalues, WishartPlusWigner, "expected a Spectrum; got ndarray"),

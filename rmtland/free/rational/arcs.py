@@ -33,6 +33,10 @@ _APART = (
     "the parts of {} differ by more than 120 orders of magnitude in variance; leave the smallest "
     "out"
 )
+_NARROW = (
+    "a band of {} is narrower than the spacing of floating-point numbers where it lies; take the "
+    "drift out, or leave the small part out"
+)
 _BEYOND = "the edges of {} are beyond double precision; bring the rates and jumps closer together"
 
 
@@ -131,7 +135,8 @@ class Arcs(NamedTuple):
         Raises
         ------
         ValueError
-            If its parts, or its edges, are too far apart for double precision.
+            If its parts, or its edges, are too far apart for double precision, or a band is below
+            it.
         """
         from rmtland.free.rational import edges
 
@@ -141,6 +146,7 @@ class Arcs(NamedTuple):
             code, arcs = edges.arc_constants((drift, variance, rates, jumps), 0.0, 0.0)
             _refuse(code == 1, _APART, triplet)
             _refuse(code > 1, _BEYOND, triplet)
+            _refuse((arcs[0][::2] >= arcs[0][1::2]).any(), _NARROW, triplet)
             return cls(*arcs)
         with np.errstate(over="ignore"):
             poles, weights = jumps, rates * jumps**2
@@ -151,6 +157,7 @@ class Arcs(NamedTuple):
         criticals = np.asarray(edges.critical_points(poles, weights))
         criticals, high, low, slopes = _without_diffusion(criticals, triplet, rates, jumps)
         _refuse(not (np.isfinite(high).all() and np.isfinite(low).all()), _BEYOND, triplet)
+        _refuse((high[::2] >= high[1::2]).any(), _NARROW, triplet)
         offsets = criticals[:, None] - poles
         # Mass to the left of a gap: one jump of 1/pi Im L for every pole between 0 and h.
         below = np.where(criticals < 0, 1.0, 0.0)
@@ -222,7 +229,7 @@ class Arcs(NamedTuple):
         return np.where(close, 2 * error / np.abs(h) / np.abs(h), np.inf)
 
 
-def _refuse(wrong: bool, sentence: str, triplet: LevyTriplet) -> None:
+def _refuse(wrong: bool | np.bool_, sentence: str, triplet: LevyTriplet) -> None:
     if wrong:
         raise ValueError(sentence.format(triplet))
 

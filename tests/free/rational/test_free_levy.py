@@ -1,5 +1,6 @@
 """The rational route against the polynomial's roots, 40 digits and closed forms."""
 
+import dataclasses
 import math
 
 import mpmath
@@ -553,6 +554,24 @@ def test_stieltjes_is_infinite_where_the_density_is_unbounded():
 def test_far_away_stieltjes_is_the_reciprocal(z):
     law = free_sum(MarchenkoPastur(0.5), Semicircle(0.6))
     assert law.stieltjes(z) == pytest.approx(1 / z, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "triplet",
+    [
+        LevyTriplet(1e18, 0.0, (1.0,), (5e-12,)),
+        LevyTriplet(1e30, 0.0, (0.5, 0.5), (1.0, 1e17)),
+        LevyTriplet(5e13, 4e-8, (1.0,), (-4e-18,)),
+        LevyTriplet(2600.0, 0.0, (0.25, 0.25, 0.25), (-1e-16, 2e-6, -2.6e9)),
+    ],
+    ids=str,
+)
+def test_a_band_below_the_spacing_of_numbers_is_refused_by_name(triplet):
+    """What was computed was said to be no law, with advice that did not help."""
+    with pytest.raises(ValueError, match="narrower than the spacing of floating-point numbers"):
+        FreeLevy(triplet).cdf(0.0)
+    free = FreeLevy(dataclasses.replace(triplet, drift=0.0))
+    assert free.cdf(np.inf) == 1.0
 
 
 @pytest.mark.parametrize(("rate", "jump"), [(5e299, 1e-300), (5e-13, 7e161)])
