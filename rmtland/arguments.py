@@ -30,6 +30,7 @@ from rmtland.arrays import to_numpy
 from rmtland.typing import Complex, NumpyArray, Real
 
 __all__ = [
+    "Object",
     "among",
     "callable_or_none",
     "choice",

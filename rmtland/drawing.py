@@ -18,6 +18,7 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +26,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rmtland.arguments import count, finite
+from rmtland.arguments import Object, count, entries, finite, instance, points as real_points
 from rmtland.typing import ArrayLike, Atoms, Real, Record, Support, Values
 
 __all__ = [
@@ -33,11 +34,15 @@ __all__ = [
     "STYLES",
     "Drawable",
     "Measure",
+    "by_name",
     "draw_law",
     "draw_outliers",
     "draw_spectrum",
+    "given_axes",
     "law_points",
     "new_axes",
+    "several",
+    "several_axes",
     "style_of",
 ]
 
@@ -110,15 +115,99 @@ def style_of(i: int) -> Record:
 def new_axes(ax: Axes | None = None) -> Axes:
     """Return the axes given, or those of a new figure of pyplot, which a notebook shows."""
     if ax is not None:
-        if not isinstance(ax, Axes):
-            raise TypeError(f"ax must be matplotlib Axes; got {type(ax).__name__}")
-        return ax
+        return given_axes(ax)
     from matplotlib import pyplot
 
     _, made = pyplot.subplots(layout="constrained")
     made.set_xlabel("eigenvalue")
     made.set_ylabel("density")
     return made
+
+
+def given_axes(ax: object, name: str = "ax") -> Axes:
+    """Return the axes given, or say what came in their place.
+
+    Parameters
+    ----------
+    ax : object
+        What came.
+    name : str, optional
+        How the argument is called in the message.
+
+    Raises
+    ------
+    TypeError
+        If it is no Axes.
+    """
+    return instance(name, ax, Axes, "matplotlib Axes, such as Figure().subplots()")
+
+
+def several_axes(axes: object, number: int) -> tuple[Axes, ...]:
+    """Return so many axes, or say what came in their place.
+
+    Parameters
+    ----------
+    axes : object
+        What came.
+    number : int
+        How many there must be.
+
+    Raises
+    ------
+    TypeError
+        If it is no list, or one is no Axes.
+    ValueError
+        If their number is another.
+    """
+    listed = entries("axes", axes)
+    if len(listed) != number:
+        raise ValueError(f"axes must be {number} of matplotlib's Axes; got {len(listed)}")
+    return tuple(given_axes(ax, f"axes[{i}]") for i, ax in enumerate(listed))
+
+
+def several(name: str, values: object, kind: type[Object]) -> tuple[Object, ...]:
+    """Return objects of one class, or say which is none.
+
+    Parameters
+    ----------
+    name : str
+        How the argument is called in the message.
+    values : object
+        What came: a list or a tuple.
+    kind : type
+        The class.
+
+    Raises
+    ------
+    TypeError
+        If it is no list, or one is of another class.
+    """
+    listed = entries(name, values)
+    words = f"a {kind.__name__}"
+    return tuple(instance(f"{name}[{i}]", one, kind, words) for i, one in enumerate(listed))
+
+
+def by_name(name: str, values: object, kind: type | None = None) -> None:
+    """Say what came in the place of a dictionary of what is drawn, by name.
+
+    Parameters
+    ----------
+    name : str
+        How the argument is called in the message.
+    values : object
+        What came.
+    kind : type, optional
+        Of what is drawn.
+
+    Raises
+    ------
+    TypeError
+        If it is no dictionary, or one of its values is of another class.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{name} must be a dictionary by name; got {type(values).__name__}")
+    if kind is not None:
+        several(name, list(values.values()), kind)
 
 
 def draw_spectrum(
@@ -155,8 +244,11 @@ def draw_spectrum(
     ValueError
         If there are no bins, or the limits are not ascending.
     TypeError
-        If `bins` is no integer.
+        If `bins` is no integer, or `ax` or `spectrum` none.
     """
+    given_axes(ax)
+    if not hasattr(spectrum, "measure"):
+        raise TypeError(f"spectrum must be a Spectrum; got {type(spectrum).__name__}")
     nodes, weights = spectrum.measure
     low, high = _limits(limits, (float(nodes[0]), float(nodes[-1])))
     if limits is None and high - low <= 1e-12 * max(abs(low), abs(high)):
@@ -201,7 +293,10 @@ def draw_law(
     ------
     ValueError
         If the limits are not ascending.
+    TypeError
+        If `ax` is no Axes, or `law` has no law.
     """
+    given_axes(ax)
     law = _law(law)
     x = law_points(law, points, limits)
     density = np.array(law.pdf(x), dtype=np.float64)
@@ -242,8 +337,14 @@ def draw_outliers(ax: Axes, values: Real, *, color: str = "black") -> Artist:
     -------
     Artist
         The triangles.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the values are no real numbers, or `ax` is none.
     """
-    values = np.asarray(values, dtype=np.float64)
+    given_axes(ax)
+    values = np.atleast_1d(real_points("values", values))
     return ax.plot(
         values,
         np.full(values.shape, 0.015),
@@ -302,8 +403,11 @@ def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = 
 
 def _law(law: Any) -> Drawable:
     """Return the law of a model, ensemble or fit; a law as it is."""
-    found: Drawable = law if hasattr(law, "support") else law.law
-    return found
+    found: Any = law if hasattr(law, "support") else getattr(law, "law", None)
+    if not hasattr(found, "support"):
+        raise TypeError(f"law must be a law, model, ensemble or fit; got {type(law).__name__}")
+    drawable: Drawable = found
+    return drawable
 
 
 def _far_ends(law: Any, low: float, high: float) -> tuple[float, float]:

@@ -1,7 +1,11 @@
 """Figures: everything lands on the given axes, at the right places."""
 
+import importlib
+import inspect
 import io
 import itertools
+import re
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -11,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
+import rmtland
 from rmtland import (
     Discrete,
     MarchenkoPastur,
@@ -229,3 +234,50 @@ def test_the_first_curves_have_colours_far_apart():
 def test_styles_differ_and_are_one_set():
     assert len({str(style_of(i)) for i in range(35)}) == 35
     assert {style["color"] for style in STYLES.values()} <= {*COLORS, "0.78", "#999999"}
+
+
+# What is not to be drawn --------------------------------------------------------------------------
+
+ROOMS = [
+    "rmtland.audit.drawing",
+    "rmtland.comparison.drawing",
+    "rmtland.drawing",
+    "rmtland.landscape.depth.drawing",
+    "rmtland.landscape.linearisation.drawing",
+    "rmtland.landscape.manifold.drawing",
+    "rmtland.landscape.noise.drawing",
+    "rmtland.landscape.pac_bayes",
+    "rmtland.landscape.pictures",
+]
+DRAWING = [
+    value
+    for room in map(importlib.import_module, ROOMS)
+    for name, value in vars(room).items()
+    if name.startswith("draw_") and value.__module__ == room.__name__
+]
+
+
+def test_all_functions_that_draw_are_in_the_table():
+    package = Path(rmtland.__file__).parent
+    found = {
+        ".".join(("rmtland", *path.relative_to(package).with_suffix("").parts))
+        for path in package.rglob("*.py")
+        if re.search(r"^def draw_\w+\(\s*ax", path.read_text("utf-8"), re.MULTILINE)
+        and path.relative_to(package).parts[0] not in ("cli", "reproduction", "statements")
+    }
+    assert found == set(ROOMS)
+
+
+@pytest.mark.parametrize("draw", DRAWING, ids=lambda draw: draw.__name__)
+@pytest.mark.parametrize("wrong", [None, object(), "x"], ids=["None", "object", "text"])
+def test_what_cannot_be_drawn_is_named(draw, wrong):
+    """It was an AttributeError of the inside."""
+    first, second, *rest = inspect.signature(draw).parameters.values()
+    required = [one.name for one in rest if one.default is inspect.Parameter.empty]
+    others = dict.fromkeys(required, wrong)
+    number = {"draw_audit": 4, "draw_overlay": 2}.get(draw.__name__)
+    axes = Figure().subplots() if number is None else [Figure().subplots()] * number
+    with pytest.raises(TypeError, match=f"^{second.name}.* must be"):
+        draw(axes, wrong, **others)
+    with pytest.raises(TypeError, match=rf"^{first.name}(\[0\])? must be"):
+        draw(wrong, wrong, **others)

@@ -26,11 +26,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rmtland.arguments import instance
 from rmtland.audit.diagnostics import Diagnostics
 from rmtland.audit.findings import HessianAudit
 from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
-from rmtland.drawing import COLORS, STYLES
+from rmtland.drawing import COLORS, STYLES, given_axes, several_axes
 from rmtland.intervals import error_words
 from rmtland.plot import draw_spectrum, law_points
 from rmtland.typing import ArrayLike, Record
@@ -117,6 +118,8 @@ def draw_densities(
     -------
     list of Artist
     """
+    given_axes(ax)
+    instance("audit", audit, HessianAudit, "a HessianAudit")
     nodes, weights = audit.spectrum.measure
     bins = int(np.clip(nodes.size / 6, 15, 90)) if bins is None else bins
     low, high = np.quantile(nodes, [0.0, 0.97])
@@ -177,6 +180,8 @@ def draw_distribution_errors(
     -------
     list of Artist
     """
+    given_axes(ax)
+    instance("audit", audit, HessianAudit, "a HessianAudit")
     nodes = audit.spectrum.eigenvalues
     seen = (np.arange(nodes.size) + 0.5) / nodes.size
     artists: list[Artist] = []
@@ -217,6 +222,8 @@ def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
     list of Artist
         The bars first.
     """
+    given_axes(ax)
+    instance("audit", audit, HessianAudit, "a HessianAudit")
     levels = list(audit.levels)
     places = np.arange(len(levels))[::-1]
     values = [level.kolmogorov for level in levels]
@@ -269,6 +276,8 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
     list of Artist
         The bars first.
     """
+    given_axes(ax)
+    instance("audit", audit, HessianAudit, "a HessianAudit")
     shares = list(audit.shares)
     if not shares:
         reason = "a level of the chain is missing" if audit.is_estimated else "parts not measured"
@@ -342,6 +351,8 @@ def draw_quantiles(ax: Axes, diagnostics: Diagnostics) -> list[Line2D]:
     -------
     list of Line2D
     """
+    given_axes(ax)
+    instance("diagnostics", diagnostics, Diagnostics, "the Diagnostics of an audit")
     lines = []
     for i, q in enumerate(diagnostics.quantiles):
         color = COLORS[i % len(COLORS)]
@@ -369,7 +380,8 @@ def draw_audit(axes: Sequence[Axes], audit: HessianAudit) -> list[Artist]:
     -------
     list of Artist
     """
-    first, second, third, fourth = axes
+    first, second, third, fourth = several_axes(axes, 4)
+    instance("audit", audit, HessianAudit, "a HessianAudit")
     artists = draw_densities(first, audit)
     handles = [artist for artist in artists if isinstance(artist, Line2D)]
     first.legend(
@@ -401,6 +413,7 @@ def audit_figure(audit: HessianAudit, title: str) -> Figure:
     -------
     Figure
     """
+    instance("audit", audit, HessianAudit, "a HessianAudit")
     figure = Figure(figsize=(11, 7.6), layout="constrained")
     draw_audit(list(figure.subplots(2, 2).ravel()), audit)
     words = fill(audit.verdict, 140)

@@ -25,10 +25,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rmtland.arguments import instance
 from rmtland.comparison.distances import Comparison
 from rmtland.comparison.outliers import is_pooled, outliers
 from rmtland.comparison.theories import SmoothedTheory, Theory, law_of, smoothed_of
-from rmtland.drawing import draw_law, draw_outliers, draw_spectrum, law_points, style_of
+from rmtland.drawing import (
+    by_name,
+    draw_law,
+    draw_outliers,
+    draw_spectrum,
+    given_axes,
+    law_points,
+    several_axes,
+    style_of,
+)
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Record
@@ -123,6 +133,9 @@ def draw_distributions(
     list of Artist
         The steps of the spectrum, then a curve for each theory.
     """
+    given_axes(ax)
+    instance("spectrum", spectrum, Spectrum, "a Spectrum")
+    by_name("theories", theories)
     nodes, weights = spectrum.measure
     laws = {name: _drawable(theory, spectrum) for name, theory in theories.items()}
     moduli = np.abs(nodes[np.abs(nodes) > spectrum.zero_tolerance])
@@ -182,7 +195,9 @@ def draw_overlay(
     list of Artist
         What was drawn.
     """
-    left, right = axes
+    left, right = several_axes(axes, 2)
+    if not (hasattr(overlay, "spectrum") and hasattr(overlay, "theories")):
+        raise TypeError(f"overlay must be an Overlay; got {type(overlay).__name__}")
     spectrum = overlay.spectrum
     laws = {name: _drawable(theory, spectrum) for name, theory in overlay.theories.items()}
     chosen = list(styles) or [style_of(i) for i in range(len(laws))]

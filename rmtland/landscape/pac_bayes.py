@@ -50,7 +50,7 @@ from matplotlib.axes import Axes
 
 from rmtland.arguments import count, entries, float_array, instance, positive
 from rmtland.arrays import to_numpy
-from rmtland.drawing import COLORS
+from rmtland.drawing import COLORS, by_name, given_axes
 from rmtland.landscape.kl_bounds import (
     catoni,
     chance_of_failure,
@@ -342,6 +342,8 @@ def draw_bounds(ax: Axes, found: Mapping[str, PacBayesBounds]) -> list[Artist]:
     list of Artist
         One for each kind of number.
     """
+    given_axes(ax)
+    by_name("found", found, PacBayesBounds)
     kinds = (
         ("training", "network, training", "o", COLORS[0]),
         ("held_out", "network, held out", "D", COLORS[0]),

@@ -23,8 +23,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rmtland.arguments import choice, count
-from rmtland.drawing import COLORS, style_of
+from rmtland.arguments import choice, count, instance
+from rmtland.drawing import COLORS, by_name, given_axes, several, style_of
 from rmtland.landscape.connectivity import PathProfile
 from rmtland.landscape.level_sets import MergeTree
 from rmtland.landscape.sharpness import BallSharpness
@@ -54,6 +54,8 @@ def draw_sharpness(ax: Axes, found: Sequence[BallSharpness]) -> list[Line2D]:
     ValueError
         If there are none.
     """
+    given_axes(ax)
+    found = several("found", found, BallSharpness)
     if not found:
         raise ValueError("there is nothing to draw: give at least one radius")
     rho = [one.rho for one in found]
@@ -99,6 +101,8 @@ def draw_line(ax: Axes, line: LineSlice, *, label: str | None = None, **style: A
     Line2D
         The curve.
     """
+    given_axes(ax)
+    instance("line", line, LineSlice, "a LineSlice")
     (drawn,) = ax.plot(line.coordinates, line.losses, label=label or line.label, **style)
     ax.set_xlabel("coordinate along the direction")
     ax.set_ylabel("loss")
@@ -143,6 +147,8 @@ def draw_plane(
     TypeError
         If `levels` is no integer.
     """
+    given_axes(ax)
+    instance("plane", plane, PlaneSlice, "a PlaneSlice")
     choice("scale", scale, ("log", "linear"))
     number = count("levels", levels, min_value=2)
     seen = plane.losses[np.isfinite(plane.losses)]
@@ -202,6 +208,10 @@ def draw_paths(
     ValueError
         If there are no paths.
     """
+    given_axes(ax)
+    by_name("profiles", profiles, PathProfile)
+    if index_ax is not None:
+        given_axes(index_ax, "index_ax")
     if not profiles:
         raise ValueError("there are no paths to draw")
     lines = []
@@ -238,6 +248,8 @@ def draw_components(ax: Axes, tree: MergeTree, *, min_persistence: float = 0.0) 
     Line2D
         The curve of N against the level.
     """
+    given_axes(ax)
+    instance("tree", tree, MergeTree, "a MergeTree")
     levels, numbers = tree.curve()
     high = max([float(levels[-1])] + [float(b.death) for b in tree.basins if b.parent is not None])
     end = high + 0.15 * max(high - float(levels[0]), 1e-12)

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rmtland.arguments import choice
-from rmtland.drawing import COLORS
+from rmtland.drawing import COLORS, given_axes, several
 from rmtland.landscape.depth.conditioning import MEASURES, DepthScan
 
 __all__ = ["draw_depth"]
@@ -55,6 +55,8 @@ def draw_depth(
     ValueError
         If `measure` is another name.
     """
+    given_axes(ax)
+    scans = several("scans", scans, DepthScan)
     choice("measure", measure, MEASURES)
     drawn: list[Line2D] = []
     for i, scan in enumerate(scans):

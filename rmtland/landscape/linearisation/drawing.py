@@ -20,7 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from rmtland.drawing import COLORS
+from rmtland.arguments import choice, entries, instance
+from rmtland.drawing import COLORS, given_axes, several
 from rmtland.intervals import interval_words
 from rmtland.landscape.linearisation.training import DescentComparison
 from rmtland.landscape.linearisation.width_scaling import QUANTITIES, Scaling
@@ -47,6 +48,10 @@ def draw_descent(
     list of Line2D
         Two for each run.
     """
+    given_axes(ax)
+    runs = several("runs", runs, DescentComparison)
+    if len(entries("labels", labels)) != len(runs):
+        raise ValueError(f"labels must be one for each of {len(runs)} runs; got {labels!r}")
     drawn: list[Line2D] = []
     for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
         color = COLORS[i % len(COLORS)]
@@ -86,6 +91,10 @@ def draw_scaling(
     list of Line2D
         Markers and a line for each quantity.
     """
+    given_axes(ax)
+    instance("scaling", scaling, Scaling, "a Scaling, by width_scaling or output_scaling")
+    for name in entries("names", names):
+        choice("name", name, tuple(QUANTITIES))
     drawn: list[Line2D] = []
     table, fits = scaling.table(), scaling.exponents
     for i, name in enumerate(names):

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rmtland.arguments import choice
-from rmtland.drawing import COLORS
+from rmtland.drawing import COLORS, given_axes, several
 from rmtland.landscape.manifold.walk import ManifoldWalk
 
 __all__ = ["draw_walks"]
@@ -54,6 +54,8 @@ def draw_walks(
     ValueError
         If `quantity` is another name.
     """
+    given_axes(ax)
+    walks = several("walks", walks, ManifoldWalk)
     choice("quantity", quantity, tuple(_LABELS))
     drawn: list[Line2D] = []
     for i, walk in enumerate(walks):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from rmtland.drawing import COLORS
+from rmtland.arguments import instance
+from rmtland.drawing import COLORS, given_axes
 from rmtland.landscape.noise.escape import EscapeRun
 from rmtland.landscape.noise.gradient_noise import SAMPLINGS
 from rmtland.landscape.noise.simulation import Simulation
@@ -49,6 +50,10 @@ def draw_variances(
     list of Artist
         Lines and bars.
     """
+    given_axes(ax)
+    instance("sgd", sgd, NoisyDescent, "a NoisyDescent")
+    if simulated is not None:
+        instance("simulated", simulated, Simulation, "a Simulation or None")
     curvatures = sgd.curvatures[sgd.stationary_directions]
     color = COLORS[SAMPLINGS.index(sgd.sampling) % len(COLORS)]
     name = {"with": "with replacement", "without": "without replacement"}.get(
@@ -111,6 +116,9 @@ def draw_escape(
     list of Artist
         Lines and points, two for each direction.
     """
+    given_axes(ax)
+    instance("sgd", sgd, NoisyDescent, "a NoisyDescent")
+    instance("run", run, EscapeRun, "an EscapeRun")
     steps = np.arange(len(run.variances))
     predicted = sgd.variances(steps)[:, along]
     shown = np.unique(np.geomspace(1, max(1, len(steps) - 1), 40).astype(int))
