@@ -117,6 +117,11 @@ def draw_densities(
     Returns
     -------
     list of Artist
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("audit", audit, HessianAudit, "a HessianAudit")
@@ -179,6 +184,11 @@ def draw_distribution_errors(
     Returns
     -------
     list of Artist
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("audit", audit, HessianAudit, "a HessianAudit")
@@ -221,6 +231,11 @@ def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
     -------
     list of Artist
         The bars first.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("audit", audit, HessianAudit, "a HessianAudit")
@@ -275,6 +290,11 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
     -------
     list of Artist
         The bars first.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("audit", audit, HessianAudit, "a HessianAudit")
@@ -350,6 +370,11 @@ def draw_quantiles(ax: Axes, diagnostics: Diagnostics) -> list[Line2D]:
     Returns
     -------
     list of Line2D
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("diagnostics", diagnostics, Diagnostics, "the Diagnostics of an audit")
@@ -379,6 +404,11 @@ def draw_audit(axes: Sequence[Axes], audit: HessianAudit) -> list[Artist]:
     Returns
     -------
     list of Artist
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     first, second, third, fourth = several_axes(axes, 4)
     instance("audit", audit, HessianAudit, "a HessianAudit")
@@ -412,6 +442,11 @@ def audit_figure(audit: HessianAudit, title: str) -> Figure:
     Returns
     -------
     Figure
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     instance("audit", audit, HessianAudit, "a HessianAudit")
     figure = Figure(figsize=(11, 7.6), layout="constrained")

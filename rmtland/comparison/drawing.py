@@ -132,6 +132,11 @@ def draw_distributions(
     -------
     list of Artist
         The steps of the spectrum, then a curve for each theory.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("spectrum", spectrum, Spectrum, "a Spectrum")
@@ -194,6 +199,11 @@ def draw_overlay(
     -------
     list of Artist
         What was drawn.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     left, right = several_axes(axes, 2)
     if not (hasattr(overlay, "spectrum") and hasattr(overlay, "theories")):

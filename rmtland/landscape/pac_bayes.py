@@ -341,6 +341,11 @@ def draw_bounds(ax: Axes, found: Mapping[str, PacBayesBounds]) -> list[Artist]:
     -------
     list of Artist
         One for each kind of number.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     by_name("found", found, PacBayesBounds)

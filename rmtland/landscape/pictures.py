@@ -53,6 +53,8 @@ def draw_sharpness(ax: Axes, found: Sequence[BallSharpness]) -> list[Line2D]:
     ------
     ValueError
         If there are none.
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     found = several("found", found, BallSharpness)
@@ -100,6 +102,11 @@ def draw_line(ax: Axes, line: LineSlice, *, label: str | None = None, **style: A
     -------
     Line2D
         The curve.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("line", line, LineSlice, "a LineSlice")
@@ -207,6 +214,8 @@ def draw_paths(
     ------
     ValueError
         If there are no paths.
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     by_name("profiles", profiles, PathProfile)
@@ -247,6 +256,11 @@ def draw_components(ax: Axes, tree: MergeTree, *, min_persistence: float = 0.0) 
     -------
     Line2D
         The curve of N against the level.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("tree", tree, MergeTree, "a MergeTree")

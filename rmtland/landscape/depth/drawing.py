@@ -54,6 +54,8 @@ def draw_depth(
     ------
     ValueError
         If `measure` is another name.
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     scans = several("scans", scans, DepthScan)

@@ -47,6 +47,13 @@ def draw_descent(
     -------
     list of Line2D
         Two for each run.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each run.
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     runs = several("runs", runs, DescentComparison)
@@ -90,6 +97,13 @@ def draw_scaling(
     -------
     list of Line2D
         Markers and a line for each quantity.
+
+    Raises
+    ------
+    ValueError
+        If there is no quantity of a name.
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("scaling", scaling, Scaling, "a Scaling, by width_scaling or output_scaling")

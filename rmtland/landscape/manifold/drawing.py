@@ -53,6 +53,8 @@ def draw_walks(
     ------
     ValueError
         If `quantity` is another name.
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     walks = several("walks", walks, ManifoldWalk)

@@ -49,6 +49,11 @@ def draw_variances(
     -------
     list of Artist
         Lines and bars.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("sgd", sgd, NoisyDescent, "a NoisyDescent")
@@ -115,6 +120,11 @@ def draw_escape(
     -------
     list of Artist
         Lines and points, two for each direction.
+
+    Raises
+    ------
+    TypeError
+        If what is to be drawn, or the axes, are something else.
     """
     given_axes(ax)
     instance("sgd", sgd, NoisyDescent, "a NoisyDescent")
