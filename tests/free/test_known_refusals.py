@@ -7,8 +7,8 @@ become a test of the answer. The numbers are seeds of `scripts/fuzz_free.py`.
 import numpy as np
 import pytest
 
-from rmtland.free import free_compression, free_product
-from rmtland.laws import Discrete, EmpiricalLaw, Uniform
+from rmtland.free import free_product, free_sum
+from rmtland.laws import Arcsine, Discrete, EmpiricalLaw, FussCatalan
 from rmtland.solution import ConvergenceError
 
 slow = pytest.mark.slow
@@ -18,20 +18,19 @@ def measured(seed, size):
     return np.random.default_rng(seed).normal(size=size)
 
 
-def gap_of_width_1e_8():
-    corner = Uniform(-0.4533571801009182, 0.37954217573866256)
-    points = Discrete(
-        (1.5840850602047671, 2.2833989098105287, 3.855200057530096), (0.25, 0.5, 0.25)
+def thin_arcsine_with_three_points():
+    signed = free_sum(
+        Arcsine(0.0, 0.011473834975947617),
+        Discrete((-2.0, 1.0, 3.0), (0.6479861173734979, 0.09393782180327734, 0.2580760608232247)),
     )
-    factor = free_product(points, EmpiricalLaw(measured(879, 53) ** 2))
-    return free_product(free_compression(corner, 0.10645000904823645), factor)
+    return free_product(signed, EmpiricalLaw(measured(90, 40) ** 2), FussCatalan(2.0))
 
 
 @pytest.mark.xfail(strict=True, raises=ConvergenceError, reason="refused, an answer exists")
 @pytest.mark.parametrize(
     ("make", "x"),
     [
-        pytest.param(gap_of_width_1e_8, 0.1, id="20126", marks=slow),
+        pytest.param(thin_arcsine_with_three_points, 0.1, id="700009", marks=slow),
     ],
 )
 def test_refused(make, x):

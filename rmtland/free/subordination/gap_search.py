@@ -23,6 +23,9 @@ FEW_COMPONENTS = 40
 """Choices of components of the operands' complements that are all swept one by one."""
 MAX_COMPONENTS = 400
 """Promising choices of components that are swept one by one."""
+_NARROW = 1e-6
+_SHARES = np.array([0.25, 0.5, 0.75])
+_HEIGHTS = np.array([0.1, 0.01])
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,32 @@ class GapSearch:
         pairs = zip([-np.inf, *ends[1::2]], [*ends[::2], np.inf], strict=True)
         return [plain_gap(self.law, left, right) for left, right in pairs]
 
+    def _without_false(self, gaps: list[Gap]) -> list[Gap]:
+        """Leave out gaps in which there is a density: what was swept was rounding.
+
+        Only those that are narrow, or overlap, are looked at: from so little above that in a gap
+        the imaginary part of G falls with the height, to a tenth here.
+        """
+        low, high = np.array([(gap.low, gap.high) for gap in gaps]).reshape(-1, 2).T
+        doubtful = high - low < _NARROW * self.solver.scale
+        doubtful[1:] |= low[1:] < np.maximum.accumulate(high)[:-1]
+        doubtful[:-1] |= high[:-1] > low[1:]
+        doubtful &= np.isfinite(high - low)
+        if not doubtful.any():
+            return gaps
+        left, width = low[doubtful, None, None], (high - low)[doubtful, None, None]
+        z = left + width * (_SHARES[:, None] + 1j * _HEIGHTS)
+        state, steps = self.solver.above_axis(z.ravel())
+        with np.errstate(all="ignore"):
+            g = self.solver.equation.stieltjes(z.ravel(), state).reshape(z.shape)
+        solved = (steps > 0).reshape(z.shape).all(axis=2)
+        height = np.abs(g.imag)
+        dense = (height[..., 1] > 0.5 * height[..., 0]) & (
+            height[..., 1] > 1e-9 * np.abs(g[..., 1])
+        )
+        doubtful[doubtful] = (solved & dense).all(axis=1)
+        return list(itertools.compress(gaps, ~doubtful))
+
     def ordered(self, gaps: list[Gap], atoms: Atoms) -> tuple[Gap, ...]:
         """Return gaps in ascending order, with ends at atoms exactly there.
 
@@ -190,6 +219,7 @@ class GapSearch:
             for gap in sorted(gaps, key=lambda gap: (gap.low, gap.high))
             if is_wide(gap)
         ]
+        gaps = self._without_false(gaps)
         # Rounding beside an atom: nothing is left of it at the atom.
         gaps = [gap for gap in gaps if gap.low < gap.high]
         # An atom inside a gap, which explicit operands pass through smoothly, divides it.

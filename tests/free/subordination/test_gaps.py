@@ -26,7 +26,7 @@ from rmtland.laws import (
     Wachter,
     affine,
 )
-from rmtland.laws.gaps import bracketed_roots, invert
+from rmtland.laws.gaps import bracketed_roots, invert, plain_gap
 
 NESTED = free_sum(
     free_product(Uniform(1.0, 2.0), MarchenkoPastur(0.3)), Discrete((-2, 3), (0.5, 0.5))
@@ -336,3 +336,35 @@ def test_steps_on_the_axis_are_taken_once():
     _, steps = SubordinationSolver(equation, 1.0)._newton_on_axis(z, start)
     assert steps == [-40]
     assert equation.steps == 40
+
+
+def test_a_false_gap_is_left_out_and_a_narrow_one_is_kept():
+    """What is swept next to a singularity may be rounding: there is a density in a false gap."""
+    law = free_sum(Uniform(0.0, 1.0), Uniform(0.0, 2.0))
+    search = GapSearch(law, law.solver, law.hull_bound)
+    low, high = search.gaps()
+    false = plain_gap(law, 0.7, 0.7 + 1e-9)
+    across = plain_gap(law, 0.8, 1.9)
+    beyond = plain_gap(law, 1.7, 2.2)
+    assert search.ordered([low, false, across, beyond, high], ()) == search.ordered([low, high], ())
+
+    narrow = free_sum(Discrete((-1.0, 1.0), (0.5, 0.5)), Semicircle(1 - 1e-4))
+    (_, left), (right, _) = narrow.support
+    assert 0 < right - left < 1e-6
+    assert narrow.cdf(0.0) == pytest.approx(0.5, abs=1e-12)
+
+
+@pytest.mark.slow
+def test_a_false_gap_between_61_eigenvalues():
+    """Fuzz 20126: next to a pole of the compression a gap of width 1e-8 is swept."""
+    points = Discrete(
+        (1.5840850602047671, 2.2833989098105287, 3.855200057530096), (0.25, 0.5, 0.25)
+    )
+    measured = EmpiricalLaw(np.random.default_rng(879).normal(size=53) ** 2)
+    corner = free_compression(
+        Uniform(-0.4533571801009182, 0.37954217573866256), 0.10645000904823645
+    )
+    law = free_product(corner, free_product(points, measured))
+    assert len(law.support) == 1
+    x = -0.1301995818
+    assert law.pdf(x) == pytest.approx(-law.stieltjes(x + 1e-9j).imag / np.pi, rel=1e-6)
