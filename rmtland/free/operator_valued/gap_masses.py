@@ -127,7 +127,9 @@ class GapMasses:
             known = sum(mass for place, mass in atoms if low <= place <= high)
             points, levels = self._ends_of_gap(low, high)
             below, above = levels
-            if not above - below - known > 1e-7:
+            rise = above - below - known
+            # Beside bands an atom has not all the mass: that is a turn of the logarithm.
+            if not rise > 1e-7 or (bands and abs(rise - 1) <= 1e-7):
                 continue
             left, right = points
             while right - left > 1e-14 * self._points.radius:
@@ -139,7 +141,7 @@ class GapMasses:
                     right = middle
                 else:
                     left = middle
-            atoms.append((self.place_between(left, right), float(above - below - known)))
+            atoms.append((self.place_between(left, right), float(rise)))
 
     def _ends_of_gap(self, low: float, high: float) -> tuple[Real, Real]:
         """Points of a gap near its ends, and the distribution function there."""
