@@ -13,6 +13,9 @@ sys.path.insert(0, os.path.dirname(__file__))
 import formula_directive
 import object_links
 import subject_index
+from jinja2 import FileSystemLoader
+from jinja2.sandbox import SandboxedEnvironment
+from numpydoc import docscrape_sphinx
 
 project = "rmtland"
 author = "The rmtland developers"
@@ -126,6 +129,12 @@ sphinx_gallery_conf = {
     "only_warn_on_example_error": False,
     "plot_gallery": "True",
 }
+
+_templates = SandboxedEnvironment(
+    loader=FileSystemLoader(os.path.join(os.path.dirname(docscrape_sphinx.__file__), "templates"))
+)
+# numpydoc compiles its one template for each docstring, thousands of times
+docscrape_sphinx.SandboxedEnvironment = lambda loader: _templates
 
 
 def _indexed_once(app, page, source):
