@@ -75,6 +75,7 @@ from rmtland.free.polynomials.reductions import (
     in_powers,
     sandwich,
     square_of,
+    without_powers_of_projections,
 )
 from rmtland.free.polynomials.two_projections import (
     is_two_point,
@@ -287,6 +288,7 @@ def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], method: str) -> L
     """Return the law by a method, all arguments being right."""
     fixed = {n: v for n, v in laws.items() if isinstance(v, Law) and v.is_point_mass}
     p = _substituted(p, {name: law.atoms[0][0] for name, law in fixed.items()})
+    p = without_powers_of_projections(p, laws) if method == "automatic" else p
     laws = _those_of(p, laws)
     rational = all(isinstance(law, LevyLaw | Circular) for law in laws.values())
     if method == "gaussian" and not rational:

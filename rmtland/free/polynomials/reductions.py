@@ -27,8 +27,16 @@ from collections.abc import Mapping
 from itertools import groupby
 
 from rmtland.free.polynomials.noncommutative_polynomial import Letter, Polynomial, Word
+from rmtland.laws.discrete import Discrete
 
-__all__ = ["common_powers", "free_summands", "in_powers", "sandwich", "square_of"]
+__all__ = [
+    "common_powers",
+    "free_summands",
+    "in_powers",
+    "sandwich",
+    "square_of",
+    "without_powers_of_projections",
+]
 
 _ROUNDING = 1e-13
 
@@ -194,3 +202,34 @@ def in_powers(p: Polynomial, powers: Mapping[str, int]) -> Polynomial:
         kept = [(letter,) * (size // powers.get(letter.name, 1)) for letter, size in runs]
         written[sum(kept, ())] = value
     return Polynomial(written)
+
+
+def without_powers_of_projections(p: Polynomial, laws: Mapping[str, object]) -> Polynomial:
+    """Return a polynomial with c^(k - 1) x in the place of x^k where x is 0 or c.
+
+    Parameters
+    ----------
+    p : Polynomial
+        Self-adjoint.
+    laws : mapping of str to Law or Circular
+        The law of each variable.
+
+    Returns
+    -------
+    Polynomial
+        Equal to p for such variables; self-adjoint to the last bit if anything was replaced.
+    """
+    values: dict[str, float] = {}
+    for name, law in laws.items():
+        places = [place for place, _ in law.atoms] if isinstance(law, Discrete) else []
+        if len(places) == 2 and 0.0 in places:
+            values[name] = sum(places)
+    written: dict[Word, complex] = {}
+    for word, value in p.coefficients.items():
+        runs = [(letter, len(list(run))) for letter, run in groupby(word)]
+        kept = [(letter,) * (1 if letter.name in values else size) for letter, size in runs]
+        factor = math.prod(values.get(letter.name, 1.0) ** (size - 1) for letter, size in runs)
+        short: Word = sum(kept, ())
+        written[short] = written.get(short, 0j) + factor * value
+    found = Polynomial(written)
+    return p if found == p else (found + found.adjoint()) / 2

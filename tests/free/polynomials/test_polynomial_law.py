@@ -87,6 +87,17 @@ def test_powers_of_a_variable_are_a_variable(p, written, places):
     assert law._exact_moments(3) == pytest.approx(direct._exact_moments(3), rel=1e-13)
 
 
+def test_powers_of_a_projection_are_multiples_of_it():
+    laws = {"x": Discrete((0.0, 2.0), (0.4, 0.6)), "y": Uniform(-1.0, 2.0)}
+    p = (1 + 2j) * x * x * y * x + (1 - 2j) * x * y * x * x + y
+    law = law_of_polynomial(p, **laws)
+    assert law.polynomial == 4 * x * y * x + y
+    direct = law_of_polynomial(p, method="subordination", **laws)
+    assert direct.polynomial == p
+    words = [float(moment) for moment in direct._exact_moments(3)]
+    assert [float(moment) for moment in law._moments_on_circle(3)] == pytest.approx(words, rel=1e-9)
+
+
 def test_powers_of_a_density_stay_powers():
     law = law_of_polynomial(x**2 * y + y * x**2, x=Uniform(-1, 2), y=MarchenkoPastur(0.5))
     assert law.polynomial == x**2 * y + y * x**2
