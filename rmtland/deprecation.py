@@ -101,10 +101,14 @@ def keyword_only(name: str, position: int) -> Callable[[Callable[P, T]], Callabl
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
             if len(args) == position + 1:
+                called = function.__qualname__
+                room = called.rpartition(".")[0]
+                if room and not room.endswith("<locals>"):  # a method: of the user's class
+                    called = f"{type(args[0]).__name__}.{function.__name__}"
                 if name in kwargs:
-                    raise TypeError(f"{function.__qualname__}: {name!r} is given twice")
+                    raise TypeError(f"{called}: {name!r} is given twice")
                 _warn(
-                    f"{function.__qualname__}: write {name}=...; by position it is taken until the "
+                    f"{called}: write {name}=...; by position it is taken until the "
                     "next version",
                 )
                 kwargs[name] = args[position]
