@@ -108,8 +108,7 @@ def keyword_only(name: str, position: int) -> Callable[[Callable[P, T]], Callabl
                 if name in kwargs:
                     raise TypeError(f"{called}: {name!r} is given twice")
                 _warn(
-                    f"{called}: write {name}=...; by position it is taken until the "
-                    "next version",
+                    f"{called}: write {name}=...; by position it is taken until the next version",
                 )
                 kwargs[name] = args[position]
                 return function(*args[:position], **kwargs)  # type: ignore[arg-type]
