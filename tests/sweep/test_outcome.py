@@ -209,6 +209,7 @@ def threads():
 
 
 def test_threads_are_limited_and_given_back():
+    attempt(int, {}, None, None)  # loads the libraries whose threads are limited
     before, environment = threadpool_info(), dict(os.environ)
     assert attempt(lambda: float(max(threads())), {}, None, None).text != ""
     with limited(1):
