@@ -51,7 +51,6 @@ from rmtland.free.sums import (
     as_free_sum,
     as_law,
     law_of_triplet,
-    require_bounded,
     subordinated_sum,
 )
 from rmtland.laws.affine_law import Affine, affine
@@ -59,6 +58,7 @@ from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
 from rmtland.laws.fuss_catalan import FussCatalan
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.light_tails import cut_tails
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
 __all__ = ["free_power"]
@@ -191,7 +191,7 @@ def _unless_rounded(power: float) -> float:
 def _multiplied(law: Law, power: float, method: str) -> Law:
     if method == "rational":
         raise ValueError('the rational method adds copies up; take kind="additive"')
-    require_bounded(law)
+    law = cut_tails(law)
     if law.hull[0] < 0:
         raise ValueError(
             "copies of a law on [0, infinity) have a product for every power; "

@@ -31,10 +31,11 @@ import math
 from rmtland.arguments import choice
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
-from rmtland.free.sums import Operand, as_free_sum, as_law, require_bounded
+from rmtland.free.sums import Operand, as_free_sum, as_law
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
+from rmtland.laws.light_tails import cut_tails
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
 __all__ = ["as_wishart", "free_product", "general_marchenko_pastur"]
@@ -95,9 +96,8 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     choice("method", method, METHODS)
     if not operands:
         raise ValueError("free_product needs at least one law")
-    laws = tuple(as_law("free_product", operand) for operand in operands)
+    laws = tuple(cut_tails(as_law("free_product", operand)) for operand in operands)
     for law in laws:
-        require_bounded(law)
         if law.hull == (0, 0):
             raise ValueError(f"{law!r} has all its mass at zero, and so has the product")
     signed = [law for law in laws if law.hull[0] < 0 < law.hull[1]]

@@ -36,6 +36,7 @@ from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import EmpiricalLaw
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.light_tails import cut_tails
 from rmtland.laws.semicircle import Semicircle
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
@@ -48,7 +49,6 @@ __all__ = [
     "as_law",
     "free_sum",
     "law_of_triplet",
-    "require_bounded",
     "subordinated_sum",
 ]
 
@@ -69,7 +69,8 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
     ----------
     *operands : Law, Spectrum, SpectralModel or array_like of float
         One or more laws; a measured spectrum (or eigenvalues in an array) stands for its
-        empirical law, a model for the limiting law that it has.
+        empirical law, a model for the limiting law that it has. A law without ends whose tails are
+        light (`rmtland.laws.Normal`) is cut where 1e-17 of its mass is left on either side.
     method : str
         "rational" for the exact polynomial equation, which needs rational R-transforms;
         "subordination" for the equation that takes any laws through their Stieltjes transforms;
@@ -85,8 +86,8 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
     Raises
     ------
     ValueError
-        If no law is given, the method is unknown, or the rational method is asked for and an
-        R-transform is not rational.
+        If no law is given, the method is unknown, the rational method is asked for and an
+        R-transform is not rational, or a law has heavy tails.
     TypeError
         If an argument is not a law.
 
@@ -173,21 +174,6 @@ def as_law(verb: str, operand: Operand) -> Law:
     )
 
 
-def require_bounded(law: Law) -> None:
-    """Refuse a law without ends: subordination needs edges.
-
-    Raises
-    ------
-    ValueError
-        If an end of the law is infinite.
-    """
-    if not np.isfinite(law.hull).all():
-        raise ValueError(
-            f"free operations take laws of bounded support, and {law!r} has none; cut it off where "
-            "little is left, truncated(law, law.ppf(1e-15), law.isf(1e-15))"
-        )
-
-
 def law_of_triplet(triplet: LevyTriplet) -> Law:
     """Return the law with the rational R-transform of a triplet that is no point mass."""
     return FreeLevy(triplet) if triplet.jumps else Semicircle(triplet.variance, triplet.drift)
@@ -204,7 +190,7 @@ def subordinated_sum(parts: list[tuple[Law, float]], triplet: LevyTriplet | None
     flat: list[tuple[Law, float]] = []
     levy = triplet or LevyTriplet()
     for law, power in parts:
-        require_bounded(law)
+        law = cut_tails(law)
         image = law if isinstance(law, Affine) else Affine(law)
         if isinstance(image.law, FreeProduct) and image.scale > 0:
             flat.append((image.law.rescaled(image.scale), power))

@@ -7,9 +7,10 @@ r"""The normal law, on the whole line.
 
 with the Faddeeva function :math:`\mathrm{w}(\zeta) = e^{-\zeta^2} \operatorname{erfc}(-i\zeta)`. It
 is the limit of a sum of classically independent variables; its free counterpart is the semicircle.
-Its support has no ends: bands, hull and quantiles of 0 and 1 are infinite, and operations of free
-probability, which look for edges, take `truncated` of it. Its free cumulants exist, but their
-series has radius 0; the R-transform is found by inversion above the axis.
+Its support has no ends: bands, hull and quantiles of 0 and 1 are infinite. Operations of free
+probability look for edges: they cut it where 1e-17 of its mass is left on either side, which
+distribution functions do not notice (`rmtland.laws.light_tails`). Its free cumulants exist, but
+their series has radius 0; the R-transform is found by inversion above the axis.
 
 References
 ----------

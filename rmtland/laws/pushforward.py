@@ -61,6 +61,7 @@ from rmtland.laws.discrete import Discrete
 from rmtland.laws.folded_law import AbsoluteLaw, RootLaw
 from rmtland.laws.inverse_law import InverseLaw
 from rmtland.laws.law import Law
+from rmtland.laws.light_tails import cut_tails
 from rmtland.laws.monotone_pieces import Branch, MonotonePieces, derivative, polynomial_at
 from rmtland.laws.preimages import Preimages
 from rmtland.typing import Atoms, Complex, Real, Support
@@ -77,7 +78,7 @@ def pushforward(law: Law, function: ArrayLike | str | Callable[..., object]) -> 
     Parameters
     ----------
     law : Law
-        The law of X, of bounded support.
+        The law of X; light tails are cut off (`rmtland.laws.Normal`).
     function : array_like of float, shape (d + 1,), str or callable
         Coefficients of a polynomial, the constant first: f(t) = c_0 + c_1 t + ... + c_d t^d; or
         "sqrt" (singular values, from the squared ones), "abs" (modulus) or "inverse", also as
@@ -110,7 +111,7 @@ def pushforward(law: Law, function: ArrayLike | str | Callable[..., object]) -> 
     >>> pushforward(MarchenkoPastur(1.0), "sqrt").support
     ((0.0, 2.0),)
     """
-    _require_bounded(law)
+    law = _operand(law)
     if callable(function):
         function = _known(function)
     if isinstance(function, str):
@@ -127,12 +128,11 @@ def pushforward(law: Law, function: ArrayLike | str | Callable[..., object]) -> 
     return Pushforward(law, tuple(series.tolist()))
 
 
-def _require_bounded(law: object) -> None:
-    """Refuse what is not a law of bounded support."""
+def _operand(law: object) -> Law:
+    """Return a law with ends; refuse what is none."""
     if not isinstance(law, Law):
         raise TypeError(f"law must be a Law; got {law!r}")
-    if not all(map(math.isfinite, law.hull)):
-        raise ValueError(f"the law must have a bounded support; got {law!r}")
+    return cut_tails(law)
 
 
 def _known(function: Callable[..., object]) -> str | tuple[float, ...]:
@@ -208,7 +208,7 @@ class Pushforward(Law):
     coefficients: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _require_bounded(self.law)
+        object.__setattr__(self, "law", _operand(self.law))
         series = float_array("coefficients", self.coefficients, ndim=1)
         if series.size < 3 or series[-1] == 0 or not self.law.support:
             raise ValueError(

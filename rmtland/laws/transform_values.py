@@ -254,7 +254,7 @@ def _on_axis(
     start, stop = max(law.gaps, key=lambda gap: gap[1] - gap[0], default=(high, high))
     is_wide = stop - start > 1e-6 * (high - low + abs(start) + abs(stop))
     beyond = [start + 0.37 * (stop - start)] if is_wide else []
-    if thorough or not is_wide:
+    if (thorough or not is_wide) and math.isfinite(high - low):
         beyond.append(high + (high - low))
     for here in beyond:
         terms = masses / (here - x)

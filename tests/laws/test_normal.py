@@ -8,8 +8,17 @@ import pytest
 from law_table import UNBOUNDED
 from scipy import special
 
-from rmtland import free_power, free_product, free_sum
-from rmtland.laws import MarchenkoPastur, Normal, Semicircle, TracyWidom, tilted, truncated
+from rmtland import free_power, free_product, free_sum, law_of_polynomial
+from rmtland.laws import (
+    MarchenkoPastur,
+    Normal,
+    Semicircle,
+    TracyWidom,
+    mixture,
+    pushforward,
+    tilted,
+    truncated,
+)
 from rmtland.laws.certificate import certificate
 
 unbounded = pytest.mark.parametrize("law", UNBOUNDED, ids=repr)
@@ -111,28 +120,57 @@ def test_moments_and_derivatives():
 
 
 @unbounded
-def test_free_operations_refuse_what_has_no_ends_and_say_what_to_do(law):
-    for operation in (
-        lambda: free_sum(law, Semicircle()),
-        lambda: free_product(MarchenkoPastur(0.5), law),
-        lambda: free_power(law, 2.0),
-    ):
-        with pytest.raises(ValueError, match=r"bounded support.*truncated\(law"):
-            operation()
+def test_a_tilted_law_needs_ends(law):
     with pytest.raises(ValueError, match="bounded support; cut"):
         tilted(law, np.exp)
 
 
-def test_a_truncated_normal_is_an_operand():
+@pytest.mark.parametrize(
+    "law", [Normal(), Normal(2.0, 5.0), mixture([Normal(), Normal(0.1, 4.0)], [0.5, 0.5])], ids=repr
+)
+def test_laws_without_ends_are_operands(law):
     """Against the fixed point G(z) = G_N(z - G(z)) of the sum with a semicircle."""
+    total = free_sum(law, Semicircle())
+    x = law.mean() + np.array([0.0, 1.0, 3.0])
+    g = np.full(3, -1j)
+    for _ in range(3000):
+        g = law.stieltjes(x - g)
+    solution = total.solve(x)
+    assert (np.abs(solution.value - g) <= solution.error + 1e-12).all()
+    np.testing.assert_allclose(total.pdf(x), -g.imag / np.pi, atol=1e-12)
+    expected = law.moment(4) + 4 * law.moment(2) + 2 * law.mean() ** 2 + 2
+    np.testing.assert_allclose(total.moment(4), expected, rtol=1e-13)
+
+
+def test_operations_cut_light_tails_where_rounding_hides_them():
     law = Normal()
-    total = free_sum(truncated(law, law.ppf(1e-15), law.isf(1e-15)), Semicircle())
-    for x in (0.0, 1.0, 3.0):
-        g = -1j
-        for _ in range(2000):
-            g = law.stieltjes(x - g)
-        assert total.pdf(x) == pytest.approx(-g.imag / np.pi, abs=1e-10)
-    assert total.var() == pytest.approx(2, rel=1e-10)
+    cut = truncated(law, law.ppf(1e-17), law.isf(1e-17))
+    x = np.array([0.25, 1.0, 4.0])
+    assert free_power(law, 2.0).operands == (cut,)
+    product = free_product(MarchenkoPastur(0.5), law)
+    assert product.var() == pytest.approx(1.0, rel=1e-13)
+    squared = law_of_polynomial(lambda x: x * x, x=law)
+    np.testing.assert_allclose(squared.cdf(x), special.gammainc(0.5, x / 2), atol=1e-14)
+    modulus = pushforward(law, "abs")
+    np.testing.assert_allclose(modulus.sf(x), special.erfc(x / math.sqrt(2)), atol=1e-14)
+    assert free_sum(TracyWidom(2), Semicircle()).var() == pytest.approx(
+        TracyWidom(2).var() + 1, rel=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    "operation", [free_sum, free_product, lambda law, _: law_of_polynomial(lambda x: x * x, x=law)]
+)
+def test_heavy_tails_are_refused(operation):
+    class Cauchy(Normal):
+        def ppf(self, q):
+            return np.tan(np.pi * (np.asarray(q) - 0.5))
+
+        def isf(self, q):
+            return -self.ppf(q)
+
+    with pytest.raises(ValueError, match=r"heavy ones: all but .* truncated\(law"):
+        operation(Cauchy(), MarchenkoPastur(0.5))
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])

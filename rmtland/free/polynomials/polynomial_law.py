@@ -87,6 +87,7 @@ from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import Discrete, PointMasses
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
+from rmtland.laws.light_tails import cut_tails
 from rmtland.laws.pushforward import pushforward
 from rmtland.typing import NumpyArray, Record
 
@@ -246,8 +247,8 @@ def law_of_polynomial(
         share of the work that is done and an estimate of the seconds that are left. With it the
         search is done at once, without it when it is first needed; closed forms need none.
     **variables : Law or Circular
-        The law of each variable, of bounded support; a measured or deterministic spectrum is an
-        `EmpiricalLaw`. A `Circular` variable is not self-adjoint.
+        The law of each variable; light tails are cut off (`rmtland.laws.Normal`), and a measured
+        or deterministic spectrum is an `EmpiricalLaw`. A `Circular` variable is not self-adjoint.
 
     Returns
     -------
@@ -260,8 +261,8 @@ def law_of_polynomial(
     Raises
     ------
     ValueError
-        If the polynomial is not self-adjoint, a variable is missing, unknown or of unbounded
-        support, or the method does not suit the laws.
+        If the polynomial is not self-adjoint, a variable is missing, unknown or of heavy tails, or
+        the method does not suit the laws.
     TypeError
         If the polynomial or a law is of another type, or `progress` cannot be called.
     ConvergenceError
@@ -275,10 +276,8 @@ def law_of_polynomial(
     choice("method", method, METHODS)
     callable_or_none("progress", progress)
     p = _checked(polynomial, variables)
-    for name, law in _those_of(p, variables).items():
-        if not math.isfinite(_norm(law)):
-            raise ValueError(f"the law of {name} must have a bounded support; got {law!r}")
-    found = _law_of(p, variables, method)
+    laws = {name: cut_tails(v) if isinstance(v, Law) else v for name, v in variables.items()}
+    found = _law_of(p, laws, method)
     if progress is not None and isinstance(found, PolynomialLaw):
         found.prepare(progress)
     return found

@@ -21,7 +21,7 @@ from rmtland import (
 )
 from rmtland.free import PolynomialLaw
 from rmtland.free.polynomials.noncommutative_polynomial import WordMoments
-from rmtland.laws import FreePoisson, TracyWidom, pushforward
+from rmtland.laws import FreePoisson, pushforward
 
 x, y, w = free_variables("x y w")
 c = free_variables("c", self_adjoint=False)
@@ -379,7 +379,6 @@ def test_functions_of_symbols_and_polynomials_are_the_same():
         (x, {"x": 3.0}, TypeError, "must be a Law"),
         (x**2, {"x": Circular()}, ValueError, "self-adjoint=False|self_adjoint=False"),
         (c * c.adjoint(), {"c": Semicircle()}, ValueError, "self_adjoint=False"),
-        (x**2, {"x": TracyWidom(2)}, ValueError, "bounded support"),
         (x**2, {"x": Uniform(0, 1), "method": "gaussian"}, ValueError, "rational R-transforms"),
         (x**2, {"x": Uniform(0, 1), "method": "fast"}, ValueError, "method"),
         ("x", {"x": Semicircle()}, TypeError, "Polynomial or a function"),
