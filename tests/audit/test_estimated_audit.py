@@ -243,7 +243,8 @@ def test_a_level_is_refuted_only_if_its_range_says_so():
     values = json.loads(found.to_json())
     assert values["estimated"] is True
     assert values["levels"][0]["standing"] == "refuted"
-    assert "between" in found.sentence
+    wrong = f"wrong {found['wrong'].kolmogorov:.3f}, range {low:.3f} to {high:.3f} (refuted)"
+    assert wrong in found.sentence
     assert " to " in found._repr_html_()
     assert Level.MATCHED in found.inapplicable
 
