@@ -14,8 +14,10 @@ Examples
 --------
 >>> from rmtland.laws import Semicircle
 >>> law = Semicircle()
->>> law.cdf(0.0), law.ppf([0.0, 0.5]).tolist(), law.isf(1.0)
-(0.5, [-2.0, 0.0], -2.0)
+>>> law.cdf(0.0), law.ppf([0.0, 1.0]).tolist(), law.isf(1.0)
+(0.5, [-2.0, 2.0], -2.0)
+>>> abs(law.ppf(0.5)) < 1e-15
+True
 """
 
 from __future__ import annotations
