@@ -70,12 +70,13 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)  # tests of Ctrl-C send it
-    if config.getoption("--count-assertions"):
+    known = hasattr(rewrite.AssertionRewriter, "visit_Assert")  # of this pytest
+    if config.getoption("--count-assertions") and known:
         config.pluginmanager.register(AssertionCounter())
     if getattr(config, "workerinput", {}).get("all_files"):
         rewrite_own_share(config)
-    option = config.option
-    if option.verbose <= 0 and option.durations is None and not option.xmlpath:
+    told = (config.getoption(name, None) for name in ("durations", "xmlpath"))  # of single phases
+    if config.getoption("verbose", 0) <= 0 and all(value is None for value in told):
         for plugin in config.pluginmanager.get_plugins():
             if hasattr(plugin, "sendevent"):
                 send_what_is_read(plugin)
@@ -85,16 +86,18 @@ def rewrite_own_share(config):
     """Rewrite the assertions of some new files, while other workers do the others.
 
     Each would rewrite all of them, which takes seconds, as all of them read the files in order.
+    Pytest does what is not done here, and says what is wrong with a file.
     """
     if sys.dont_write_bytecode:
         return
     worker, count = config.workerinput["workerid"], config.workerinput["workercount"]
     for path in sorted(Path(__file__).parent.rglob("test_*.py"))[int(worker[2:]) :: count]:
-        folder = rewrite.get_cache_dir(path)
-        code = folder / (path.stem + rewrite.PYC_TAIL)
-        if not code.exists() and rewrite.try_makedirs(folder):
-            stat, rewritten = rewrite._rewrite_test(path, config)
-            rewrite._write_pyc(config.stash[rewrite.assertstate_key], rewritten, stat, code)
+        with contextlib.suppress(Exception):  # no Python; or names of another pytest
+            folder = rewrite.get_cache_dir(path)
+            code = folder / (path.stem + rewrite.PYC_TAIL)
+            if not code.exists() and rewrite.try_makedirs(folder):
+                stamp, rewritten = rewrite._rewrite_test(path, config)
+                rewrite._write_pyc(config.stash[rewrite.assertstate_key], rewritten, stamp, code)
 
 
 def send_what_is_read(worker):
@@ -174,6 +177,7 @@ class AssertionCounter:
 
     def __init__(self):
         self.asserted = False
+        rewrite.PYC_TAIL = f".counted{rewrite.PYC_TAIL}"  # kept apart from code that does not count
         rewrite.assert_is_reached = self.reached
         visit = rewrite.AssertionRewriter.visit_Assert
 
