@@ -1,9 +1,9 @@
 """Laws written as Python expressions, read without running them.
 
 An expression is made of calls of rmtland's laws, models, ensembles and free operations, by their
-public names, with numbers, tuples and text as arguments: it is parsed, not evaluated, and nothing
-but those names can be called. A polynomial in free variables stands as it is written, with a law
-for every variable; ``c.adjoint()`` is the adjoint of a circular variable.
+public names, with numbers (``pi`` and ``inf`` by name), tuples and text as arguments: it is parsed,
+not evaluated, and nothing but those names can be called. A polynomial in free variables stands as
+it is written, with a law for every variable; ``c.adjoint()`` is the adjoint of a circular variable.
 
 Examples
 --------
@@ -149,6 +149,7 @@ def _value(node: ast.AST, depth: int) -> Any:
         case ast.Name(id=name) if name in _CONSTANTS:
             return _CONSTANTS[name]
         case ast.Name(id=name):
+            _require_known(name)
             raise ValueError(f"{name!r} is not a law: give it parameters, as in {name}(...)")
     raise ValueError(
         f"{ast.unparse(node)!r} has no place in a law; take names, numbers and tuples "
@@ -156,9 +157,13 @@ def _value(node: ast.AST, depth: int) -> Any:
     )
 
 
-def _called(name: str, arguments: list[ast.expr], keywords: list[Any], depth: int) -> Any:
+def _require_known(name: str) -> None:
     if name not in NAMES:
         raise ValueError(f"unknown name {name!r} in a law; known are {', '.join(NAMES)}")
+
+
+def _called(name: str, arguments: list[ast.expr], keywords: list[Any], depth: int) -> Any:
+    _require_known(name)
     if any(isinstance(part, ast.Starred) for part in arguments) or any(
         keyword.arg is None for keyword in keywords
     ):
@@ -188,6 +193,8 @@ def _polynomial(node: ast.AST, symbols: Record, depth: int) -> Any:
     if depth > _DEEPEST:
         raise ValueError(f"a polynomial may have {_DEEPEST} nested parts")
     match node:
+        case ast.Name(id=name) if name in _CONSTANTS and name not in symbols:
+            return _small(_CONSTANTS[name])
         case ast.Name(id=name):
             if name not in symbols:
                 raise ValueError(f"no law given for {name!r}; add {name}=<a law>")
@@ -248,7 +255,7 @@ def _number(node: ast.AST, depth: int) -> Any:
 
 def _small(value: object) -> object:
     if isinstance(value, int | float) and not abs(value) <= _LARGEST:
-        raise ValueError(
-            f"a number in a law is at most {_LARGEST:g} in modulus; got {str(value)[:12]}"
-        )
+        text = str(value)
+        shown = text if len(text) <= 12 else f"{text[:12]}... ({len(text)} characters)"
+        raise ValueError(f"a number in a law is at most {_LARGEST:g} in modulus; got {shown}")
     return value

@@ -21,7 +21,7 @@ from rmtland import (
     law_of_polynomial,
     truncated,
 )
-from rmtland.cli.expressions import NAMES
+from rmtland.cli.expressions import NAMES, theory
 
 KINDS = {"wishart-wigner": WishartPlusWigner, "wishart-relu": WishartPlusReluBlock}
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
@@ -235,7 +235,9 @@ def test_curve_and_figure_of_an_expression_and_of_atoms(rmtland):
         ("Semicircle(9**9**9)", "has no place in a law"),
         ("Semicircle(1/0)", "divides by zero"),
         ("Semicircle(1e300)", "at most 1e\\+12"),
-        ("Semicircle(1" + 30 * "0" + ")", "at most 1e\\+12"),
+        ("Semicircle(1" + 30 * "0" + ")", "at most 1e\\+12 in modulus; got 1000.*31 characters"),
+        ("Semicircle(e)", "unknown name 'e' in a law"),
+        ("law_of_polynomial(inf*x, x=Semicircle())", "at most 1e\\+12 in modulus; got inf"),
         ("MarchenkoPastur(.5) + Semicircle(.3)", "is not a number"),
         ("MarchenkoPastur", "give a law with its parameters"),
         ("MarchenkoPastur(Semicircle)", "give it parameters"),
@@ -281,6 +283,11 @@ def test_options_that_do_not_fit(rmtland, arguments, message):
     result = rmtland("spectrum", *arguments)
     assert result.code == 2
     assert message in result.err
+
+
+def test_constants_have_their_names_where_no_law_has():
+    assert theory("law_of_polynomial(x*pi, x=Semicircle())").var() == pytest.approx(np.pi**2)
+    assert theory("law_of_polynomial(pi*pi, pi=Semicircle())").mean() == pytest.approx(1.0)
 
 
 ABSTRACT = {"Ensemble", "HessianModel", "Law", "SpectralModel", "TridiagonalEnsemble"}
