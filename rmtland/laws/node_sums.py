@@ -232,8 +232,19 @@ def potential_sums(z: Complex, nodes: Real, masses: Real) -> Complex:
 
 
 def moments_of(x: Real, masses: Real, k: int) -> list[Fraction]:
-    """Moments of order 0..k by quadrature, as rationals."""
+    """Moments of order 0..k by quadrature, as rationals.
+
+    Those about the mean are sums; the others are made of them without rounding, so that a law far
+    from zero keeps the digits of its variance.
+    """
     total = math.fsum(masses)
-    scale = float(np.abs(x).max(initial=0.0)) or 1.0
-    shares = [math.fsum(masses * (x / scale) ** n) / total for n in range(k + 1)]
-    return [Fraction(share) * Fraction(scale) ** n for n, share in enumerate(shares)]
+    center = math.fsum(masses * (x / total))
+    apart = x - center
+    scale = float(np.abs(apart).max(initial=0.0)) or 1.0
+    shares = [math.fsum(masses * (apart / scale) ** n) / total for n in range(k + 1)]
+    about = [Fraction(share) * Fraction(scale) ** n for n, share in enumerate(shares)]
+    powers = [Fraction(center) ** n for n in range(k + 1)]
+    return [
+        sum((math.comb(n, j) * powers[n - j] * about[j] for j in range(n + 1)), Fraction(0))
+        for n in range(k + 1)
+    ]

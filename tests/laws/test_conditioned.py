@@ -222,6 +222,19 @@ def test_tails_of_a_normal_law_in_units_of_their_own_mass(low, high):
             law.stieltjes(sign * (start + 0.1) + 1e-9j)
 
 
+@pytest.mark.parametrize("center", [1e3, 1e6, -1e8])
+def test_laws_far_from_zero_keep_the_digits_of_their_variance(center):
+    """E X^2 - (E X)^2 has none left of them where the mean is 1e8 times the width."""
+    share = 2 * stats.norm.pdf(1.0) / (2 * stats.norm.cdf(1.0) - 1)
+    step = np.spacing(abs(center))
+    law = truncated(Normal(1.0, center), center - 1, center + 1)
+    assert law.mean() == pytest.approx(center, abs=step)
+    assert law.var() == pytest.approx(1 - share, abs=8 * step)
+    law = tilted(Semicircle(1.0, center), lambda x: 2 + (x - center))
+    assert law.mean() == pytest.approx(center + 0.5, abs=step)
+    assert law.var() == pytest.approx(0.75, abs=8 * step)
+
+
 def test_points_beside_those_where_a_light_tail_is_not_known():
     """Far enough from the nodes of the tail G is known; with throw=False nothing is raised."""
     tail = truncated(Normal(), 8.0)
