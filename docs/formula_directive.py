@@ -24,6 +24,7 @@ class Formula(SphinxDirective):
     option_spec: ClassVar = dict.fromkeys(WORDS, directives.unchanged)
 
     def run(self) -> list[nodes.Node]:
+        self.assert_has_content()
         given = [WORDS[name].format(self.options[name]) for name in WORDS if name in self.options]
         text = ", ".join([" ".join(self.content), *given])
         source, line = self.get_source_info()

@@ -28,7 +28,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FORMULA = re.compile(r"^( *)\.\. formula:: (.+(?:\n\1 {4,}\S.*)*)", re.MULTILINE)
-OPTION = re.compile(r"\s*^ *:(with|by|and): (.+)", re.MULTILINE)
+STATED = re.compile(r"^ *\.\. *formulas?\b", re.MULTILINE)
+OPTION = re.compile(r"\n *:(\w+): (.+(?:\n(?! *:\w+: ).*)*)")
+OPTIONS = ("with", "by", "and")
 REFERENCE = re.compile(r"^ *\.\. \[(\d+)\] (.+(?:\n {7,}\S.*)*)", re.MULTILINE)
 INITIALS = r"(?:[^\W\d_]{1,2}\.(?:-[^\W\d_]\.)? ?)+"
 AUTHOR = rf"{INITIALS}(?:(?:van|von|der?|del|la|den) )*[^\W\d_][\w'-]*(?: [^\W\d_][\w'-]+)*?\.?"
@@ -114,9 +116,17 @@ def sources(formula: str, found: object) -> str:
 
 def rows_of(name: str, found: object) -> list[str]:
     """Return the rows of the formulas in the docstring of an object."""
-    rows = []
-    for _, text in FORMULA.findall(inspect.getdoc(found) or ""):
-        options = dict(OPTION.findall(text))
+    rows, doc = [], inspect.getdoc(found) or ""
+    formulas = list(FORMULA.finditer(doc))
+    if len(formulas) != len(STATED.findall(doc)):
+        raise SystemExit(f"{name}: a formula begins with '.. formula:: ' and words on that line")
+    for stated in formulas:
+        indent, text = stated.groups()
+        if re.match(rf"\s*\n{indent} +\S", doc[stated.end() :]):
+            raise SystemExit(f"{name}: a formula is one paragraph, indented by 4; got: {text}")
+        options = {key: " ".join(value.split()) for key, value in OPTION.findall(text)}
+        if not options.keys() <= set(OPTIONS):
+            raise SystemExit(f"{name}: options of a formula are {OPTIONS}; got {list(options)}")
         words = " ".join(OPTION.sub("", text).split())
         objects = f"`{name}`"
         if "and" in options:
@@ -127,9 +137,10 @@ def rows_of(name: str, found: object) -> list[str]:
             objects += f", by `{options['by']}`"
         formula = re.sub(r":math:`(.+?)`", r"$\1$", re.sub(r",? \[\d+\]_", "", words))
         source = sources(words, found)
-        if "|" in formula:
-            raise SystemExit(f"{name}: a cell of a table cannot hold a |; write \\lvert: {formula}")
-        rows.append(f"| {formula} | {objects} | {source} |")
+        cells = (formula, objects, source)
+        if any("|" in cell for cell in cells):
+            raise SystemExit(f"{name}: a cell of a table cannot hold a |; write \\lvert: {cells}")
+        rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 

@@ -77,10 +77,26 @@ def test_a_formula_is_read_with_its_objects_and_the_references_that_it_cites():
     )
     text = r"An old law, :math:`x`"
     assert formula_index["sources"](text, stated) == "E and O'Neill 1987; Bee et al. 1999"
-    for wrong in ("A law [3]_", "A law |x|"):
-        found = type("Found", (), {"__doc__": f"Found.\n\n.. formula:: {wrong}\n"})
-        with pytest.raises(SystemExit, match=r"\[3\]|cites|write"):
-            formula_index["rows_of"]("Found", found)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (".. formula:: A law [3]_", "cites"),
+        (".. formula:: A law |x|", "cannot hold a |"),
+        (".. formula:: A law\n    :by: room.a|b", "cannot hold a |"),
+        (".. formula:: A law\n    :buy: room.a", "options of a formula are"),
+        (".. formula:: A law\n\n    and more", "is one paragraph"),
+        (".. formula:: A law\n  and more", "is one paragraph"),
+        (".. formula::\n    A law", "begins with"),
+        ("..formula:: A law", "begins with"),
+        (".. formula:: A law\n\n.. formulas:: Another", "begins with"),
+    ],
+)
+def test_a_formula_that_would_be_read_in_part_is_refused(wrong, message):
+    found = type("Found", (), {"__doc__": f"Found.\n\n{wrong}\n"})
+    with pytest.raises(SystemExit, match=re.escape(message)):
+        formula_index["rows_of"]("Found", found)
 
 
 def stated():
@@ -88,7 +104,8 @@ def stated():
 
     .. formula:: A law, :math:`\lvert x \rvert
         = 1` [2]_
-        :with: n=1 or n=2
+        :with: n=1 or
+            n=2
         :by: room.hidden
         :and: room.other
 
