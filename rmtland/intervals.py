@@ -35,7 +35,7 @@ def interval_words(low: float, high: float, *, decimals: int = 3) -> str:
         ends = f"{low:.{shown}f}", f"{high:.{shown}f}"
         if high - low >= 1e-9 and float(ends[0]) != float(ends[1]):
             return " to ".join(ends)
-    return f"{low:.{decimals}f}"
+    return f"{low:z.{decimals}f}"  # of rounding, not "-0.000"
 
 
 def error_words(error: float) -> str:

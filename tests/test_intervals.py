@@ -17,6 +17,7 @@ from rmtland.landscape.linearisation import fit_exponent
         ((-2e-9, 0.0), "-0.000000002 to 0.000000000"),
         ((0.2, np.nextafter(0.2, 1.0)), "0.200"),
         ((0.0, 0.0), "0.000"),
+        ((-1e-12, 1e-12), "0.000"),
     ],
 )
 def test_ends_that_differ_are_told_apart(ends, words):

@@ -221,9 +221,9 @@ def _averaged(
     flat = z.ravel()
     parts = [
         function(flat[start : start + step, None] - nodes) @ weights
-        for start in range(0, flat.size, step)
+        for start in range(0, max(flat.size, 1), step)  # of no points: an empty array of its type
     ]
-    return _as_given((np.concatenate(parts) if parts else flat.real).reshape(z.shape))
+    return _as_given(np.concatenate(parts).reshape(z.shape))
 
 
 def _as_given(values: NumpyArray) -> Values:

@@ -417,6 +417,9 @@ def test_distribution_function_and_transforms():
     slope = np.gradient(spectrum.smoothed_cdf(x[999_000:1_001_000], eta=0.5), x[1] - x[0])
     np.testing.assert_allclose(slope[1:-1], density[999_001:1_000_999], atol=1e-5)
     assert spectrum.smoothed_cdf(-1e9, eta=1.0) < 1e-8
+    none = np.empty((0, 2))
+    assert spectrum.stieltjes(none).dtype == np.complex128
+    assert spectrum.smoothed_pdf(none, eta=1.0).shape == (0, 2)
     with pytest.raises(ValueError, match="eta must be a positive"):
         spectrum.smoothed_pdf(0.0, eta=0.0)
     assert spectrum.std() == pytest.approx(math.sqrt(spectrum.var()))
