@@ -247,8 +247,8 @@ def draw_spectrum(
         If `bins` is no integer, or `ax` or `spectrum` none.
     """
     given_axes(ax)
-    if not hasattr(spectrum, "measure"):
-        raise TypeError(f"spectrum must be a Spectrum; got {type(spectrum).__name__}")
+    if isinstance(spectrum, type) or not hasattr(spectrum, "measure"):
+        raise TypeError(f"spectrum must be a Spectrum; got {_named(spectrum)}")
     nodes, weights = spectrum.measure
     low, high = _limits(limits, (float(nodes[0]), float(nodes[-1])))
     if limits is None and high - low <= 1e-12 * max(abs(low), abs(high)):
@@ -404,10 +404,17 @@ def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = 
 def _law(law: Any) -> Drawable:
     """Return the law of a model, ensemble or fit; a law as it is."""
     found: Any = law if hasattr(law, "support") else getattr(law, "law", None)
-    if not hasattr(found, "support"):
-        raise TypeError(f"law must be a law, model, ensemble or fit; got {type(law).__name__}")
+    if isinstance(law, type) or not hasattr(found, "support"):
+        raise TypeError(f"law must be a law, model, ensemble or fit; got {_named(law)}")
     drawable: Drawable = found
     return drawable
+
+
+def _named(value: object) -> str:
+    """Return the class of a value, or say that it is one itself."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}: make one with its parameters"
+    return type(value).__name__
 
 
 def _far_ends(law: Any, low: float, high: float) -> tuple[float, float]:

@@ -269,9 +269,13 @@ def test_all_functions_that_draw_are_in_the_table():
 
 
 @pytest.mark.parametrize("draw", DRAWING, ids=lambda draw: draw.__name__)
-@pytest.mark.parametrize("wrong", [None, object(), "x"], ids=["None", "object", "text"])
+@pytest.mark.parametrize(
+    "wrong",
+    [None, object(), "x", Semicircle, Spectrum],
+    ids=["None", "object", "text", "law", "spectrum"],
+)
 def test_what_cannot_be_drawn_is_named(draw, wrong):
-    """It was an AttributeError of the inside."""
+    """Classes in place of what is made of them too: they have the names of all attributes."""
     first, second, *rest = inspect.signature(draw).parameters.values()
     required = [one.name for one in rest if one.default is inspect.Parameter.empty]
     others = dict.fromkeys(required, wrong)
