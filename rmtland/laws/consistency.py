@@ -329,7 +329,12 @@ class _Check:
         return [square_root_rule(size) for size in sizes]
 
     def _by_square_roots(self) -> tuple[list[_Band], Real, Real] | None:
-        """Bands by the rule for square roots, and the distribution function at stops and gaps."""
+        """Bands by the rule for square roots, and the distribution function at stops and gaps.
+
+        None where a value is not finite, or a band has no end.
+        """
+        if not np.isfinite(self.stops).all():
+            return None
         law, rules = self.law, self._rules()
         nodes = [
             places_between(low, high, rule.share, rule.rest)

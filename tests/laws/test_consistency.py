@@ -22,7 +22,7 @@ from rmtland import (
 )
 from rmtland.free import block_gaussian, free_variables, law_of_polynomial
 from rmtland.free.rational.free_levy import FreeLevy
-from rmtland.laws import Discrete, Law, LevyTriplet, Uniform, consistency, mixture
+from rmtland.laws import Discrete, Law, LevyTriplet, Normal, Uniform, consistency, mixture
 from rmtland.laws.consistency import passed
 from rmtland.laws.pushforward import pushforward
 from rmtland.solution import ConvergenceError
@@ -238,6 +238,15 @@ def test_broken_laws_are_refused(sound, route):
             continue
         unseen.append(name)
     assert unseen == []
+
+
+@pytest.mark.parametrize(
+    "law", [Normal(2.0, 1e3), mixture((Normal(), Discrete((-1.0, 1.0), (0.5, 0.5))), (0.4, 0.6))]
+)
+def test_laws_without_ends_are_not_asked_at_infinity(law):
+    """No rule reaches all of an infinite band: not a warning comes of it, and no alarm."""
+    consistency.certify_once(law)
+    assert passed(law)
 
 
 @pytest.mark.slow
