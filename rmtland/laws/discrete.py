@@ -40,7 +40,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arguments import float_array
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
-from rmtland.laws.root_accuracy import rounded_once
+from rmtland.laws.root_accuracy import moved_once
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Integer
 
@@ -83,6 +83,8 @@ class PointMasses(Law):
     """What all laws of point masses share; `_table` holds them as arrays."""
 
     _ppf_rises = True
+    _off: Real | None = None
+    """How far each place is off, where rounding moved some: in images of such laws."""
 
     @property
     @abc.abstractmethod
@@ -145,15 +147,35 @@ class PointMasses(Law):
         return g, slope
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
-        """Bound the rounding of the sum: half an ulp of the sum of moduli for every operation."""
+        """Bound the rounding of the sum: half an ulp of the sum of moduli for every operation.
+
+        In an image, and what rounding of the places does.
+        """
         places, masses = self._table
         share = 1.2e-16 * (places.size + 8)
-        size = np.empty(z.shape)
+        size, moved = np.empty(z.shape), np.zeros(z.shape)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             for rows in _blocks(z.size, places.size):
-                size[rows] = np.einsum("ij,j", 1 / np.abs(z[rows, None] - places), masses)
+                apart = np.abs(z[rows, None] - places)
+                size[rows] = np.einsum("ij,j", 1 / apart, masses)
+                if self._off is not None:
+                    change = self._off / (apart * np.maximum(apart - self._off, 0.0))
+                    moved[rows] = np.einsum("ij,j", np.where(self._off > 0, change, 0.0), masses)
             exact = np.isinf(g)
-            return np.where(exact, 0.0, share), np.where(exact, 0.0, share * size)
+            return np.where(exact, 0.0, share), np.where(exact, 0.0, share * size + moved)
+
+    def _moved(self, places: Real, scale: float, shift: float) -> tuple[Real, Real]:
+        """Return images of places, and how far they are off from those of exact places."""
+        moved, off = moved_once(scale, places, shift)
+        return moved, off if self._off is None else off + abs(scale) * self._off
+
+    def _rounded(self, places: Real, off: Real) -> Self:
+        """Return the law, which notes how far its places, given in any order, are off."""
+        if off.any():
+            kept = np.zeros(self._table[0].size)
+            np.maximum.at(kept, np.searchsorted(self._table[0], places), off)
+            self.__dict__["_off"] = _frozen(kept)
+        return self
 
     def _log_potential(self, z: Complex) -> Complex:
         places, masses = self._table
@@ -232,8 +254,8 @@ class Discrete(PointMasses):
         object.__setattr__(self, "weights", tuple(math.fsum(m) for m in merged.values()))
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
-        moved = tuple(rounded_once(scale, x, shift) for x in self.locations)
-        return Discrete(moved, self.weights)
+        moved, off = self._moved(self._table[0], scale, shift)
+        return Discrete(tuple(moved.tolist()), self.weights)._rounded(moved, off)
 
     @cached_property
     def _table(self) -> tuple[Real, Real]:
@@ -323,9 +345,10 @@ class EmpiricalLaw(PointMasses):
         return cls(nodes, weights / math.fsum(weights))
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
-        order = slice(None) if scale > 0 else slice(None, None, -1)
-        weights = None if self.weights is None else self.weights[order]
-        return EmpiricalLaw((scale * self.eigenvalues + shift)[order], weights)
+        moved, _ = self._moved(self.eigenvalues, scale, shift)
+        return EmpiricalLaw(moved, self.weights)._rounded(
+            *self._moved(self._table[0], scale, shift)
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EmpiricalLaw):
@@ -345,7 +368,7 @@ class EmpiricalLaw(PointMasses):
         return f"<EmpiricalLaw of {self.eigenvalues.size} {kind} from {low} to {high}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.eigenvalues, self.weights)
+        return type(self), (self.eigenvalues, self.weights), {"_off": self._off}
 
     @cached_property
     def _table(self) -> tuple[Real, Real]:

@@ -17,7 +17,10 @@ import numpy as np
 
 from rmtland.typing import Complex, Real
 
-__all__ = ["accuracy_of_root", "rounded_once"]
+__all__ = ["accuracy_of_root", "moved_once", "rounded_once"]
+
+_HALVES = 2.0**27 + 1
+"""Factor that splits a double into two halves, whose products are exact."""
 
 
 def rounded_once(scale: float, place: float, shift: float) -> float:
@@ -37,6 +40,46 @@ def rounded_once(scale: float, place: float, shift: float) -> float:
     if shift == 0 or not math.isfinite(once):
         return once
     return float(Fraction(scale) * Fraction(place) + Fraction(shift))
+
+
+def moved_once(scale: float, places: Real, shift: float) -> tuple[Real, Real]:
+    """Return scale * places + shift in doubles, and how far off they are.
+
+    By sums and products with their remainders.
+
+    Parameters
+    ----------
+    scale, shift : float
+        Finite numbers.
+    places : ndarray of float
+        Finite numbers.
+
+    Returns
+    -------
+    moved : ndarray of float
+        Within half a unit in the last place, whatever cancels.
+    off : ndarray of float
+        Distance from what is exact, to a few digits; a bound of it for numbers above 1e300.
+    """
+    with np.errstate(all="ignore"):
+        product = scale * places
+        (a, rest), (x, tail) = _halves(np.float64(scale)), _halves(places)
+        left = rest * tail - (((product - a * x) - rest * x) - a * tail)
+        once = product + shift
+        added = once - product
+        left = left + ((product - (once - added)) + (shift - added))
+        moved = once + left
+        off = np.abs((once - moved) + left)
+        lost = ~np.isfinite(off)  # too large to be split
+    off[lost] = np.spacing(np.abs(product[lost])) + np.spacing(np.abs(once[lost]))
+    return np.where(lost, once, moved), off
+
+
+def _halves(x: Real | np.float64) -> tuple[Real, Real]:
+    """Upper and lower half of the digits."""
+    large = _HALVES * x
+    upper = large - (large - x)
+    return np.asarray(upper), np.asarray(x - upper)
 
 
 def accuracy_of_root(

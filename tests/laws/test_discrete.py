@@ -11,7 +11,7 @@ import pytest
 from examples import examples
 from hypothesis import given, strategies as st
 
-from rmtland.laws import discrete_kernels
+from rmtland.laws import affine, discrete_kernels
 from rmtland.laws.discrete import (
     Discrete,
     EmpiricalLaw,
@@ -258,3 +258,34 @@ def test_weights_normalised_in_single_precision_are_taken(seed, size):
         probability_weights(single * np.float32(1 + 1.2e-5), size)
     with pytest.raises(ValueError, match=r"off by \+6.*e-08 \(at most 1e-12"):
         probability_weights(double / double.sum() * (1 + 6e-8), size)
+
+
+@pytest.mark.parametrize("make", [Discrete, EmpiricalLaw])
+def test_errors_of_images_cover_the_rounding_of_places(make):
+    """Against exact rationals, beside places that rounding moved by up to half a spacing."""
+    rng = np.random.default_rng(5)
+    for scale, shift, twice in ((0.3, -0.1, 1.0), (-0.3, 0.1, 1.0), (1e3, -900.0001, 0.7)):
+        places, masses = rng.standard_normal(3) + np.array([0.0, 0.9, 3.0]), (0.25, 0.25, 0.5)
+        law = affine(affine(make(tuple(places), masses), scale=scale, shift=shift), scale=twice)
+        law = pickle.loads(pickle.dumps(law))
+        exact = [
+            Fraction(twice) * (Fraction(scale) * Fraction(x) + Fraction(shift)) for x in places
+        ]
+        for place, _ in law.atoms:
+            z = place + abs(place) * np.array([1e-2, 1e-6, -1e-10, 1e-15])
+            found = law.solve(z)
+            for x, value, error in zip(z, found.value.real, found.error, strict=True):
+                g = sum(Fraction(m) / (Fraction(x) - t) for m, t in zip(masses, exact, strict=True))
+                assert abs(Fraction(value) - g) <= Fraction(min(error, 1e300))
+    law = affine(make((1.0, 4.0), (0.5, 0.5)), scale=0.5, shift=-1.0)  # nothing is rounded
+    assert law.solve(1 + 1e-6).error < 1e-8
+
+
+def test_images_are_rounded_once():
+    """0.3 * 0.9 - 0.27 is what is left of the digits of the factors."""
+    exact = Fraction(0.3) * Fraction(0.9) - Fraction(0.27)
+    for law in (Discrete((0.9,), (1.0,)), EmpiricalLaw([0.9])):
+        assert affine(law, scale=0.3, shift=-0.27).atoms == ((float(exact), 1.0),)
+    assert float(exact) != 0.3 * 0.9 - 0.27
+    large = affine(EmpiricalLaw([-1e308, 1e308]), scale=1.5, shift=1.0)
+    assert large.eigenvalues.tolist() == [-1.5e308, 1.5e308]
