@@ -39,7 +39,7 @@ from rmtland.sweep.devices import (
     visible_to_worker,
 )
 from rmtland.sweep.jobs import Job, Outcome, Pool, Task, WorkerDied
-from rmtland.sweep.outcome import Done, Failed, attempt, limited, load_task
+from rmtland.sweep.outcome import Done, Failed, attempt, limit_threads, limited, load_task
 
 __all__ = ["AnyExecutor", "Processes", "Serial", "cores", "open_pool"]
 
@@ -325,9 +325,7 @@ def _follow_parent(visible: str | None) -> None:
 def _load(task: bytes, threads: int | None) -> int:
     """In a worker: limit the threads, load the task, and return the id of the process."""
     if threads is not None:
-        from rmtland.sweep.outcome import _limit
-
-        _limit(threads)
+        limit_threads(threads)
     with contextlib.suppress(BaseException):  # `attempt` reports it
         load_task(task)
     return os.getpid()

@@ -43,6 +43,7 @@ __all__ = [
     "attempt",
     "decode",
     "encode",
+    "limit_threads",
     "limited",
     "load_task",
 ]
@@ -113,7 +114,7 @@ def attempt(
         Never what the task raises, but for Ctrl-C in the main thread of this process.
     """
     if threads is not None:
-        _limit(threads)
+        limit_threads(threads)
     if isinstance(task, bytes):
         try:
             task = load_task(task)
@@ -253,7 +254,7 @@ def limited(threads: int | None) -> Iterator[None]:
     numba = sys.modules.get("numba")
     pool = numba.get_num_threads() if numba else None
     with threadpool_limits(limits=threads):
-        _limit(threads)
+        limit_threads(threads)
         try:
             yield
         finally:
@@ -270,7 +271,7 @@ def limited(threads: int | None) -> Iterator[None]:
 _state = threading.local()  # numba counts its threads for each thread of Python
 
 
-def _limit(threads: int) -> None:
+def limit_threads(threads: int) -> None:
     """Limit the threads of what is loaded, and by environment of what will be."""
     # A module loaded since the last task may have brought its own BLAS.
     if getattr(_state, "limit", None) == (threads, len(sys.modules)):
