@@ -32,7 +32,10 @@ __all__ = ["cut_tails"]
 _TAIL = 1e-17
 """Mass that may be cut off each tail: a tenth of what rounding hides of a distribution function."""
 _HEAVY = 1000.0
-"""Distance of such cuts, over that of the quartiles, from which on tails are heavy (normal: 13)."""
+"""Distance of such cuts, over that of the quartiles, from which on tails are heavy (normal: 13).
+
+The quartiles are those of the law, or, if they are further apart, those of it without its atoms.
+"""
 
 
 def cut_tails(law: Law) -> Law:
@@ -57,7 +60,8 @@ def cut_tails(law: Law) -> Law:
     if math.isfinite(low) and math.isfinite(high):
         return law
     with np.errstate(all="ignore"):
-        quartiles = float(law.ppf(0.75)) - float(law.ppf(0.25))
+        whole = float(law.ppf(0.75)) - float(law.ppf(0.25))
+        quartiles = max(whole, _in_bands(law, 0.75) - _in_bands(law, 0.25))
         low = low if math.isfinite(low) else float(law.ppf(_TAIL))
         high = high if math.isfinite(high) else float(law.isf(_TAIL))
     if not high - low < _HEAVY * quartiles:
@@ -67,3 +71,14 @@ def cut_tails(law: Law) -> Law:
             "what you can do without, with truncated(law, low, high)"
         )
     return truncated(law, low, high)
+
+
+def _in_bands(law: Law, share: float) -> float:
+    """Return a quantile of a law without its atoms."""
+    level = share * (1 - math.fsum(mass for _, mass in law.atoms))
+    held = 0.0
+    for place, mass in law.atoms:
+        if float(law.mass_below(place)) - held >= level:
+            break
+        held += mass
+    return float(law.ppf(level + held))

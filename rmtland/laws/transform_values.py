@@ -134,8 +134,8 @@ def principal_value(
         nodes for square-root edges leaves of the order 1 / n^2.
     """
     place, value = here
-    rest = (density - value) / (place - x)
-    return float(rest @ weights) + value * math.log((place - low) / (high - place))
+    rest = (density - value) * weights / (place - x)
+    return float(rest.sum()) + value * math.log((place - low) / (high - place))
 
 
 def transform_defects(

@@ -23,8 +23,10 @@ from rmtland import (
 from rmtland.free import block_gaussian, free_variables, law_of_polynomial
 from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.laws import Discrete, Law, LevyTriplet, Normal, Uniform, consistency, mixture
+from rmtland.laws.band_rules import square_root_rule
 from rmtland.laws.consistency import passed
 from rmtland.laws.pushforward import pushforward
+from rmtland.laws.transform_values import principal_value
 from rmtland.solution import ConvergenceError
 
 x, y = free_variables("x y")
@@ -247,6 +249,15 @@ def test_laws_without_ends_are_not_asked_at_infinity(law):
     """No rule reaches all of an infinite band: not a warning comes of it, and no alarm."""
     consistency.certify_once(law)
     assert passed(law)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+def test_principal_values_in_any_unit(unit):
+    rule, law = square_root_rule(48), Semicircle()
+    x = -2 + 4 * rule.share
+    here, density = (0.3 * unit, law.pdf(0.3) / unit), law.pdf(x) / unit
+    found = principal_value(x * unit, 4 * unit * rule.weights, density, here, -2 * unit, 2 * unit)
+    assert found == pytest.approx(0.15 / unit, rel=2e-4)
 
 
 @pytest.mark.slow

@@ -8,8 +8,15 @@ import pytest
 from law_table import UNBOUNDED
 from scipy import special
 
-from rmtland import free_power, free_product, free_sum, law_of_polynomial
+from rmtland import (
+    free_deconvolution,
+    free_power,
+    free_product,
+    free_sum,
+    law_of_polynomial,
+)
 from rmtland.laws import (
+    Discrete,
     MarchenkoPastur,
     Normal,
     Semicircle,
@@ -140,6 +147,20 @@ def test_laws_without_ends_are_operands(law):
     np.testing.assert_allclose(total.pdf(x), -g.imag / np.pi, atol=1e-12)
     expected = law.moment(4) + 4 * law.moment(2) + 2 * law.mean() ** 2 + 2
     np.testing.assert_allclose(total.moment(4), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("atoms", [Discrete((0.0,), (1.0,)), Discrete((-3.0, 0.5), (0.1, 0.9))])
+def test_atoms_at_the_quartiles_make_no_tail_heavy(atoms):
+    law = mixture((Normal(), atoms), (0.01, 0.99))
+    assert law.ppf(0.25) == law.ppf(0.75)
+    total = free_sum(law, Semicircle(0.25))
+    assert total.var() == pytest.approx(law.var() + 0.25, rel=1e-13)
+
+
+def test_deconvolution_knows_the_law_that_a_sum_has_cut():
+    total = free_sum(Normal(), Semicircle(2.0))
+    assert free_deconvolution(total, Normal()).law == Semicircle(2.0)
+    assert free_deconvolution(Normal(), Normal()).law.atoms == ((0.0, 1.0),)
 
 
 def test_operations_cut_light_tails_where_rounding_hides_them():

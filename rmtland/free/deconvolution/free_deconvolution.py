@@ -58,6 +58,7 @@ from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
 from rmtland.laws.fuss_catalan import FussCatalan
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.light_tails import cut_tails
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.laws.semicircle import Semicircle
 from rmtland.solution import ConvergenceError
@@ -90,7 +91,8 @@ def free_deconvolution(
     ----------
     total : Law, Spectrum, SpectralModel or array_like of float
         Law of the sum or product; a measured spectrum (or eigenvalues in an array) stands for its
-        `EmpiricalLaw`, a model for the limiting law that it has.
+        `EmpiricalLaw`, a model for the limiting law that it has. A law without ends whose tails are
+        light is cut where 1e-17 of its mass is left on either side, except in "measured".
     noise : Law, Spectrum, SpectralModel or array_like of float
         Law of the other operand.
     kind : str
@@ -143,6 +145,11 @@ def free_deconvolution(
     if samples is not None:
         samples = count("samples", samples, min_value=2)
     product = kind == "multiplicative"
+    measured = method == "measured" or (
+        method == "automatic" and any(isinstance(law, EmpiricalLaw) for law in (total, noise))
+    )
+    if not measured:
+        total, noise = cut_tails(total), cut_tails(noise)
     if product:
         total, noise = without_rounding(total), without_rounding(noise)
         for name, law in (("total", total), ("noise", noise)):
@@ -160,8 +167,7 @@ def free_deconvolution(
     mean = noise.mean()
     # The conditional expectation of the total, given X, is X plus or times the mean of the noise.
     hull = (low / mean, high / mean) if product else (low - mean, high - mean)
-    measured = any(isinstance(law, EmpiricalLaw) for law in (total, noise))
-    if method == "measured" or (method == "automatic" and measured):
+    if measured:
         found = law_of_measurement(
             total, noise, hull, product=product, samples=_samples(total, noise, samples)
         )
