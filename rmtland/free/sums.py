@@ -190,7 +190,10 @@ def subordinated_sum(parts: list[tuple[Law, float]], triplet: LevyTriplet | None
     flat: list[tuple[Law, float]] = []
     levy = triplet or LevyTriplet()
     for law, power in parts:
-        law = cut_tails(law)
+        if not np.isfinite(law.hull).all():  # cut about zero, where cuts round least
+            center = law.median()
+            law = cut_tails(affine(law, shift=-center))
+            levy = levy + LevyTriplet(power * center)
         image = law if isinstance(law, Affine) else Affine(law)
         if isinstance(image.law, FreeProduct) and image.scale > 0:
             flat.append((image.law.rescaled(image.scale), power))

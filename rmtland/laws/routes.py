@@ -140,7 +140,7 @@ class LawRoutes(abc.ABC):
     def _cdf(self, x: Real) -> Real:
         low, high = self.hull
         below = (x >= high).astype(np.float64)
-        inside = (x >= low) & (x < high)
+        inside = (x >= low) & (x < high) & np.isfinite(x)
         if inside.any():
             potential = self._log_potential(x[inside].astype(np.complex128))
             below[inside] = np.clip(1 - potential.imag / np.pi, 0.0, 1.0)
@@ -148,8 +148,8 @@ class LawRoutes(abc.ABC):
 
     def _sf(self, x: Real) -> Real:
         low, high = self.hull
-        above = (x < low).astype(np.float64)
-        inside = (x >= low) & (x < high)
+        above = ((x < low) | (x == -np.inf)).astype(np.float64)
+        inside = (x >= low) & (x < high) & np.isfinite(x)
         atoms = inside & np.isin(x, [place for place, _ in self.atoms])
         if atoms.any():
             above[atoms] = 1 - self._cdf(x[atoms])

@@ -21,6 +21,7 @@ from rmtland.laws import (
     Normal,
     Semicircle,
     TracyWidom,
+    affine,
     mixture,
     pushforward,
     tilted,
@@ -133,7 +134,13 @@ def test_a_tilted_law_needs_ends(law):
 
 
 @pytest.mark.parametrize(
-    "law", [Normal(), Normal(2.0, 5.0), mixture([Normal(), Normal(0.1, 4.0)], [0.5, 0.5])], ids=repr
+    "law",
+    [
+        Normal(),
+        Normal(2.0, 5.0),
+        pytest.param(mixture([Normal(), Normal(0.1, 4.0)], [0.5, 0.5]), marks=pytest.mark.slow),
+    ],
+    ids=repr,
 )
 def test_laws_without_ends_are_operands(law):
     """Against the fixed point G(z) = G_N(z - G(z)) of the sum with a semicircle."""
@@ -177,6 +184,20 @@ def test_operations_cut_light_tails_where_rounding_hides_them():
     assert free_sum(TracyWidom(2), Semicircle()).var() == pytest.approx(
         TracyWidom(2).var() + 1, rel=1e-9
     )
+
+
+def test_images_of_laws_without_ends_are_known_at_infinity():
+    image = affine(TracyWidom(2), shift=1.75)
+    np.testing.assert_array_equal(image.cdf([-np.inf, np.inf]), [0.0, 1.0])
+    np.testing.assert_array_equal(image.sf([-np.inf, np.inf]), [1.0, 0.0])
+
+
+@pytest.mark.parametrize("center", [1e4, 1e6])
+def test_powers_far_from_zero_are_those_about_it(center):
+    near, far = free_power(Normal(), 2.5), free_power(Normal(1.0, center), 2.5)
+    x = np.array([-3.0, 0.25, 4.0])
+    np.testing.assert_allclose(far.cdf(x + 2.5 * center), near.cdf(x), atol=1e-9)
+    assert far.var() == pytest.approx(2.5, rel=1e-13)
 
 
 @pytest.mark.parametrize(
