@@ -180,11 +180,12 @@ def transform_defects(
         height = (smooth.high - smooth.low) * math.sqrt(share * (1 - share))
         far.append(smooth.x[k] + 1j * height * math.sinh(10 / smooth.order))
         rough.append(4 * math.exp(-10))
-    return [
-        *_above(law, x, masses, np.array(far), slack + np.array(rough)),
-        *_on_axis(law, bands, smooth, (x, masses), slack, thorough=thorough),
-        *_tails(law, bands, slack),
-    ]
+    with np.errstate(all="ignore"):  # what is not a number is not known, or said to be wrong
+        return [
+            *_above(law, x, masses, np.array(far), slack + np.array(rough)),
+            *_on_axis(law, bands, smooth, (x, masses), slack, thorough=thorough),
+            *_tails(law, bands, slack),
+        ]
 
 
 def _smooth_part(law: Law, bands: Sequence[SampledBand]) -> SampledBand | None:
