@@ -82,7 +82,7 @@ def free_power(law: Operand, t: float, *, kind: str = "additive", method: str = 
     Parameters
     ----------
     law : Law, Spectrum, SpectralModel or array_like of float
-        The law, or what has one.
+        The law, or what has one. Light tails are cut off, as by `free_sum`.
     t : float
         Power, how many copies there are: any t >= 1; any t > 0 where the law is known to be
         infinitely divisible. Added up, these are the laws with a rational R-transform; multiplied,
@@ -108,7 +108,7 @@ def free_power(law: Operand, t: float, *, kind: str = "additive", method: str = 
     ValueError
         If t is not positive, or below 1 for a law that is not known to be infinitely divisible; if
         copies are to be multiplied of a law with mass on the negative axis, or with a mean whose
-        power no floating-point number holds.
+        power no floating-point number holds; if its tails are heavy.
     TypeError
         If `law` is not a law.
 
@@ -191,7 +191,6 @@ def _unless_rounded(power: float) -> float:
 def _multiplied(law: Law, power: float, method: str) -> Law:
     if method == "rational":
         raise ValueError('the rational method adds copies up; take kind="additive"')
-    law = cut_tails(law)
     if law.hull[0] < 0:
         raise ValueError(
             "copies of a law on [0, infinity) have a product for every power; "
@@ -199,6 +198,7 @@ def _multiplied(law: Law, power: float, method: str) -> Law:
         )
     if power == 1 or law.hull == (0, 0):
         return law
+    law = cut_tails(law)
     if not abs(power * math.log(law.mean())) < _RANGE:
         raise ValueError(
             f"the power t = {power} of the mean {law.mean():.6g} is no floating-point number; "

@@ -54,8 +54,8 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     *operands : Law, Spectrum, SpectralModel or array_like of float
         One or more laws (a measured spectrum or eigenvalues in an array stand for their empirical
         law, a model for its limiting law), none of them all at zero. All have one sign, on
-        [0, infinity) or on (-infinity, 0], but for at most one on both sides of zero.
-
+        [0, infinity) or on (-infinity, 0], but for at most one on both sides of zero. Light tails
+        are cut off, as by `free_sum`.
     method : str
         "positive" for the equation of positive laws in logarithms, "signed" for the one that takes
         a factor of any sign (and positive ones, too); "automatic" chooses the first where it can.
@@ -69,9 +69,9 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     Raises
     ------
     ValueError
-        If no law is given, the method is unknown or does not fit, one has all its mass at zero, or
-        two have both signs: A B is then not similar to a self-adjoint operator, and its spectrum
-        need not be real.
+        If no law is given, the method is unknown or does not fit, one has all its mass at zero or
+        heavy tails, or two have both signs: A B is then not similar to a self-adjoint operator, and
+        its spectrum need not be real.
     TypeError
         If an argument is not a law.
 
@@ -96,7 +96,7 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     choice("method", method, METHODS)
     if not operands:
         raise ValueError("free_product needs at least one law")
-    laws = tuple(cut_tails(as_law("free_product", operand)) for operand in operands)
+    laws = tuple(as_law("free_product", operand) for operand in operands)
     for law in laws:
         if law.hull == (0, 0):
             raise ValueError(f"{law!r} has all its mass at zero, and so has the product")
@@ -117,6 +117,7 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
             spread[0] if spread else points[0],
             scale=scale if spread else scale / points[0].atoms[0][0],
         )
+    spread = [cut_tails(law) for law in spread]
     # Negative laws are mirrored.
     scale *= (-1) ** sum(law.hull[1] <= 0 for law in spread)
     factors, more = _factors(

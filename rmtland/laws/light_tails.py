@@ -3,7 +3,7 @@ r"""Light tails: laws without ends, such as the normal law, where an operation n
 Such a law is cut where 1e-17 of its mass is left on either side. Distribution functions of free
 sums move by no more than those of their operands do [1]_, so that the cut is a tenth of what
 rounding hides; densities lose as little. The support is that of the law that was cut, and so are
-moments of high order (of a standard normal law the twentieth is 6e-8 of itself too small).
+moments of high order: of a standard normal law the twentieth is 1.6e-7 of itself too small.
 
 References
 ----------
@@ -14,8 +14,8 @@ Examples
 --------
 >>> from rmtland.laws import Normal
 >>> law = cut_tails(Normal())
->>> round(law.hull[1], 4), law.var() - 1 < 1e-12
-(8.4938, True)
+>>> round(law.hull[1], 4), round(law.var(), 12), f"{1 - law.moment(20) / 654729075:.1e}"
+(8.4938, 1.0, '1.6e-07')
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from rmtland import (
 )
 from rmtland.laws import (
     Discrete,
+    Discrete,
     MarchenkoPastur,
     Normal,
     Semicircle,
@@ -184,6 +185,15 @@ def test_operations_cut_light_tails_where_rounding_hides_them():
     assert free_sum(TracyWidom(2), Semicircle()).var() == pytest.approx(
         TracyWidom(2).var() + 1, rel=1e-9
     )
+
+
+def test_nothing_is_cut_where_no_equation_is_solved():
+    law, two = Normal(), Discrete((2.0,), (1.0,))
+    assert free_sum(law) == free_product(law) == free_power(law, 1.0) == law
+    assert free_product(law, two) == Normal(4.0)
+    assert free_sum(law, two) == Normal(1.0, 2.0)
+    modulus = truncated(law, 0.0)
+    assert free_power(modulus, 1.0, kind="multiplicative") == modulus
 
 
 def test_images_of_laws_without_ends_are_known_at_infinity():
