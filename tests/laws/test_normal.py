@@ -17,7 +17,6 @@ from rmtland import (
 )
 from rmtland.laws import (
     Discrete,
-    Discrete,
     MarchenkoPastur,
     Normal,
     Semicircle,
