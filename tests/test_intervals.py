@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland.intervals import error_words, interval_words
+from rmtland.intervals import error_words, interval_ends, interval_words
 from rmtland.landscape.linearisation import fit_exponent
 
 
@@ -22,6 +22,19 @@ from rmtland.landscape.linearisation import fit_exponent
 )
 def test_ends_that_differ_are_told_apart(ends, words):
     assert interval_words(*ends) == words
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ((-0.1, 0.03), ("-0.1", "+0.0")),
+        ((0.0, 0.02), ("+0.00", "+0.02")),
+        ((-1e-12, 1e-12), ("+0.0",)),
+        ((-0.2, -0.2), ("-0.2",)),
+    ],
+)
+def test_ends_with_signs(ends, told):
+    assert interval_ends(*ends, decimals=1, signed=True) == told
 
 
 def test_the_interval_of_an_exponent_has_its_digits():

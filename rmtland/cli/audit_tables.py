@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rmtland.cli.output import Output
-from rmtland.intervals import error_words, interval_words
+from rmtland.intervals import error_words, interval_ends
 from rmtland.typing import Record
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _print_estimated(output: Output, result: HessianAudit, title: str, words: st
             f"{comparison.wasserstein:.4f}",
             _range(level.wasserstein_range, 4),
             f"{level.index_difference:+.3f}",
-            _range(level.index_difference_range, 3, "+"),
+            _range(level.index_difference_range, 3, signed=True),
             f"{level.outside_fraction:.1%}",
         )
     output.table(table)
@@ -89,9 +89,10 @@ def _print_estimated(output: Output, result: HessianAudit, title: str, words: st
     )
 
 
-def _range(ends: tuple[float, float] | None, decimals: int, sign: str = "") -> str:
-    words = [] if ends is None else interval_words(*ends, decimals=decimals).split(" to ")
-    return " ".join(word if word.startswith("-") else f"{sign}{word}" for word in words)
+def _range(ends: tuple[float, float] | None, decimals: int, *, signed: bool = False) -> str:
+    if ends is None:
+        return ""
+    return " ".join(interval_ends(*ends, decimals=decimals, signed=signed))
 
 
 def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -> None:
