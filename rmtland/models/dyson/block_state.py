@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
+from rmtland.models.dyson.hidden_layer import HiddenLayer
 from rmtland.typing import Complex, Real
 
 __all__ = ["BlockState"]
 
 
-class BlockState:
+class BlockState(HiddenLayer):
     """What is solved for as one vector; `rmtland.models.dyson.blocks.BlockEquation` solves it."""
-
-    features: Real
-    x: Real
-    outputs: int
-    variances: Real
-    has_outer: bool
-
-    @cached_property
-    def has_noise(self) -> bool:
-        """Whether H1 couples the blocks a and b."""
-        return bool(self.variances.any())
-
-    @property
-    def parameter_count(self) -> int:
-        """P = n1 (n0 + n2)."""
-        return int(self.features.shape[0] * (self.x.shape[1] + self.outputs))
 
     @property
     def _sizes(self) -> tuple[int, int, int]:

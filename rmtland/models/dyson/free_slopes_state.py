@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rmtland.models.dyson.hidden_layer import HiddenLayer
 from rmtland.models.dyson.sample_basis import SampleBasis
 from rmtland.models.dyson.slope_pairs import SlopePairs
 from rmtland.typing import Complex, Real
@@ -13,26 +14,11 @@ from rmtland.typing import Complex, Real
 __all__ = ["FreeSlopesState"]
 
 
-class FreeSlopesState:
+class FreeSlopesState(HiddenLayer):
     """What is solved for as one vector; `rmtland.models.dyson.free_slopes.FreeSlopes` solves it."""
 
-    features: Real
     slopes: Real
-    x: Real
-    outputs: int
-    variances: Real
     curvatures: Real | None
-    has_outer: bool
-
-    @property
-    def has_noise(self) -> bool:
-        """Whether H1 couples the blocks a and b."""
-        return bool(self.variances.any())
-
-    @property
-    def parameter_count(self) -> int:
-        """P = n1 (n0 + n2)."""
-        return int(self.features.shape[0] * (self.x.shape[1] + self.outputs))
 
     # Coordinates ---------------------------------------------------------------------------------
 
