@@ -41,6 +41,12 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
+from rmtland.free.operator_valued.transform_series import (
+    SeriesBesidePoints,
+    relative_fit,
+    solve_series,
+    transform_integral,
+)
 from rmtland.typing import Complex, Logical, Real, Support
 
 __all__ = ["HardEdge", "HardEdges", "hard_edge"]
@@ -75,16 +81,10 @@ class HardEdge(NamedTuple):
     coefficients: Real
 
     def sigma(self, d: Real) -> Complex:
-        """Solve the series at distances d > 0 inside the band, by Newton's method."""
+        """Solve the series at distances d > 0 inside the band."""
         q, c = self.power + 1, self.coefficients
-        sigma = (d / c[0]) ** (1 / q) * np.exp(1j * np.pi / q)
-        for _ in range(4):
-            value, slope = np.zeros_like(sigma), np.zeros_like(sigma)
-            for k in range(c.size - 1, -1, -1):
-                value, slope = value * sigma + c[k], slope * sigma + (k + q) * c[k]
-            # slope is that of sigma^q (c_q + ...), divided by sigma^(q - 1)
-            sigma = sigma - (value * sigma + d / sigma ** (q - 1)) / slope
-        return np.asarray(sigma)
+        logarithm = np.log(d) - np.log(c[0])  # d/c[0] may underflow
+        return solve_series(c, q, np.exp((logarithm + 1j * np.pi) / q))
 
     def density(self, d: Real) -> Real:
         """Density at distances d >= 0 from the edge, infinite at 0."""
@@ -98,11 +98,9 @@ class HardEdge(NamedTuple):
         mass = np.zeros(d.shape)
         inner = d > 0
         sigma = self.sigma(d[inner])
-        total = np.zeros_like(sigma)
-        for k in range(self.coefficients.size - 1, -1, -1):
-            order = k + self.power + 1
-            total = total * sigma + order / (order - self.power) * self.coefficients[k]
-        mass[inner] = (total * sigma).imag / np.pi
+        mass[inner] = (
+            transform_integral(self.coefficients, self.power + 1, self.power, sigma).imag / np.pi
+        )
         return mass
 
 
@@ -164,24 +162,17 @@ def _fitted(d: Real, s: Real, power: int, radius: float) -> tuple[float, Real] |
         part = slice(start, start + _WINDOW)
         t, y = sigma[part] / sigma[start], d[part]
         columns = np.column_stack([t[:, None] ** orders, np.ones(t.size)]) / y[:, None]
-        values, residual = _least_squares(columns)
+        values, residual = relative_fit(columns)
         if residual < best and values[0] > 0 and abs(values[-1]) <= _NEAR * radius:
             # With a linear term, which no hard edge has, the curve turns elsewhere.
-            more, _ = _least_squares(np.column_stack([t**power / y, columns]))
+            more, _ = relative_fit(np.column_stack([t**power / y, columns]))
             if more[0] ** 2 <= 4 * _SOFT * radius * abs(more[1]):
                 best = residual
                 found = float(values[-1]), values[:-1] / sigma[start] ** orders
     return found
 
 
-def _least_squares(columns: Real) -> tuple[Real, float]:
-    """Factors with which columns add up to 1, and the largest deviation."""
-    scales = np.abs(columns).max(axis=0)
-    values, *_ = np.linalg.lstsq(columns / scales, np.ones(len(columns)), rcond=1e-15)
-    return values / scales, float(np.abs(columns / scales @ values - 1).max())
-
-
-class HardEdges:
+class HardEdges(SeriesBesidePoints[HardEdge]):
     """Density and mass beside the hard edges of a law.
 
     Parameters
@@ -243,41 +234,6 @@ class HardEdges:
             if near.any():
                 found.append((edge, near, distance[near]))
         return found
-
-    def covers(self, x: Real) -> Logical:
-        """Whether points are so close to hard edges that the expansions hold.
-
-        Parameters
-        ----------
-        x : ndarray of float, shape (n,)
-            Points.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            True where `density` and `distribution` replace values.
-        """
-        covered = np.zeros(x.shape, dtype=np.bool_)
-        for _, near, _ in self._beside(x):
-            covered |= near
-        return covered
-
-    def density(self, x: Real, density: Real) -> Real:
-        """Return the density with its values beside hard edges replaced.
-
-        Parameters
-        ----------
-        x, density : ndarray of float, shape (n,)
-            Points and the density there.
-
-        Returns
-        -------
-        ndarray of float, shape (n,)
-            Infinite at the edges themselves.
-        """
-        for edge, near, d in self._beside(x):
-            density[near] = edge.density(d)
-        return density
 
     def distribution(self, x: Real, level: Real, low: Real, high: Real) -> Real:
         """Return levels of the distribution function with those beside hard edges replaced.

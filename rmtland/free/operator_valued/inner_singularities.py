@@ -34,6 +34,12 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
+from rmtland.free.operator_valued.transform_series import (
+    SeriesBesidePoints,
+    relative_fit,
+    solve_series,
+    transform_integral,
+)
 from rmtland.typing import Complex, Logical, Real
 
 __all__ = ["InnerSingularities", "InnerSingularity", "inner_singularity"]
@@ -41,7 +47,6 @@ __all__ = ["InnerSingularities", "InnerSingularity", "inner_singularity"]
 _NEAR = 1e-5
 _CLOSEST = 1e-12
 _TERMS = 8
-_TINY = 1e-280
 _RESIDUAL = 1e-8
 _AGREEMENT = 1e-6
 _REFINEMENTS = 3
@@ -78,31 +83,28 @@ class InnerSingularity(NamedTuple):
     lowest: int = 2
 
     def sigma(self, t: Real) -> Complex:
-        """Solve the series at real z - e = t, other than 0, by Newton's method."""
+        """Solve the series at real z - e = t, other than 0."""
         q, c = self.lowest, self.coefficients
-        t = np.copysign(np.maximum(np.abs(t), _TINY), t)  # no quotient underflows
-        sigma = np.exp(np.log(t / c[0]) / q) * np.where(t < 0, *self.roots)
-        for _ in range(5):
-            value, slope = np.zeros_like(sigma), np.zeros_like(sigma)
-            for k in range(c.size - 1, -1, -1):
-                value, slope = value * sigma + c[k], slope * sigma + (k + q) * c[k]
-            sigma = sigma - (value * sigma - t / sigma ** (q - 1)) / slope
-        return np.asarray(sigma)
+        logarithm = np.log(t.astype(np.complex128)) - np.log(complex(c[0]))  # t/c[0] may underflow
+        return solve_series(c, q, np.exp(logarithm / q) * np.where(t < 0, *self.roots))
 
     def transform(self, t: Real) -> Complex:
         """G at real z - e = t, other than 0."""
         return np.asarray(self.sigma(t) ** -self.power)
+
+    def density(self, t: Real) -> Real:
+        """Density at real z - e = t, infinite at 0."""
+        density = np.full(t.shape, np.inf)
+        away = t != 0
+        density[away] = np.maximum(-self.transform(t[away]).imag / np.pi, 0.0)
+        return density
 
     def integral(self, t: Real) -> Complex:
         """Integral of G from e to e + t."""
         found = np.zeros(t.shape, dtype=np.complex128)
         away = t != 0
         sigma = self.sigma(t[away])
-        total = np.zeros_like(sigma)
-        for k in range(self.coefficients.size - 1, -1, -1):
-            order = k + self.lowest
-            total = total * sigma + order / (order - self.power) * self.coefficients[k]
-        found[away] = total * sigma ** (self.lowest - self.power)
+        found[away] = transform_integral(self.coefficients, self.lowest, self.power, sigma)
         return found
 
 
@@ -173,10 +175,7 @@ def _fitted(
     size = np.abs(sigma).max()
     orders = np.arange(lowest, lowest + _TERMS)
     columns = np.column_stack([(sigma / size)[:, None] ** orders, np.ones(t.size)]) / t[:, None]
-    scales = np.abs(columns).max(axis=0)
-    values, *_ = np.linalg.lstsq(columns / scales, np.ones(t.size), rcond=1e-15)
-    residual = float(np.abs(columns / scales @ values - 1).max())
-    values = values / scales
+    values, residual = relative_fit(columns)
     return residual, complex(values[-1]), values[:-1] / size**orders, power, lowest
 
 
@@ -202,7 +201,7 @@ def _with_roots(equation: ResolventEquation, found: InnerSingularity) -> InnerSi
     return found._replace(roots=(chosen[0], chosen[1]))
 
 
-class InnerSingularities:
+class InnerSingularities(SeriesBesidePoints[InnerSingularity]):
     """Density and mass beside the points inside bands where the density is unbounded.
 
     Parameters
@@ -230,44 +229,6 @@ class InnerSingularities:
             if near.any():
                 found.append((point, near, t[near]))
         return found
-
-    def covers(self, x: Real) -> Logical:
-        """Whether points are so close that the series are used.
-
-        Parameters
-        ----------
-        x : ndarray of float, shape (n,)
-            Points.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            True where `density` and `distribution` replace values.
-        """
-        covered = np.zeros(x.shape, dtype=np.bool_)
-        for _, near, _ in self._beside(x):
-            covered |= near
-        return covered
-
-    def density(self, x: Real, density: Real) -> Real:
-        """Return the density with its values beside the points replaced.
-
-        Parameters
-        ----------
-        x, density : ndarray of float, shape (n,)
-            Points and the density there.
-
-        Returns
-        -------
-        ndarray of float, shape (n,)
-            Infinite at the points themselves.
-        """
-        for point, near, t in self._beside(x):
-            values = np.full(t.shape, np.inf)
-            away = t != 0
-            values[away] = np.maximum(-point.transform(t[away]).imag / np.pi, 0.0)
-            density[near] = values
-        return density
 
     def distribution(self, x: Real, level: Real) -> Real:
         """Return levels of the distribution function with those beside the points replaced.
