@@ -42,6 +42,8 @@ from rmtland.laws.inversion import s_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.pointwise import upper_half_plane
+from rmtland.laws.quantiles import LOW_LEVEL
+from rmtland.laws.upper_tail import SMALL_MASS, with_upper_tail
 from rmtland.solution import Solution
 from rmtland.typing import Values
 
@@ -192,7 +194,7 @@ class _AffineImage(Law):
         if self.scale < 0:
             value.imag = np.pi - value.imag
         real = z.imag == 0
-        value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
+        value.imag[real] = np.pi * self._sf(z.real[real])
         return value
 
     def _pdf(self, x: Real) -> Real:
@@ -210,15 +212,55 @@ class _AffineImage(Law):
         return value
 
     def _cdf(self, x: Real) -> Real:
-        cdf, below = self.law._cdf, self.law._mass_below
         if self.scale > 0:
-            return self._sided(x, cdf, below)
-        return self._sided(x, lambda y: 1 - below(y), lambda y: 1 - cdf(y))
+            return self._sided(x, self.law._cdf, self.law._mass_below)
+        return self._sided(x, self._mass_from, self._mass_above)
+
+    def _sf(self, x: Real) -> Real:
+        if self.scale > 0:
+            return self._sided(x, self.law._sf, self._mass_from)
+        return with_upper_tail(self, x, self._sided(x, self.law._mass_below, self.law._cdf))
+
+    def _mass_above(self, y: Real) -> Real:
+        """Mass of the law of X in (y, infinity): its upper tail is relatively accurate."""
+        mass = np.asarray(1 - self.law._cdf(y))
+        small = np.flatnonzero(mass < SMALL_MASS)
+        if small.size:
+            tail = self.law._sf(y[small])
+            # They agree to rounding; else masses of this law are known by its cdf only.
+            good = np.abs(tail - mass[small]) <= 1e-14 + 1e-6 * tail
+            mass[small] = np.where(good, tail, mass[small])
+        return mass
+
+    def _mass_from(self, y: Real) -> Real:
+        """Mass of the law of X in [y, infinity)."""
+        mass = self._mass_above(y)
+        for place, weight in self.law.atoms:
+            mass[y == place] += weight
+        return np.minimum(mass, 1.0)
 
     def _ppf(self, q: Real) -> Real:
         if self.scale > 0:
-            return np.asarray(self.scale * self.law._ppf(q) + self.shift + 0.0)
-        return super()._ppf(q)
+            return self._placed(self.law._ppf(q))
+        return self._mirrored(q, self.law._isf, super()._ppf)
+
+    def _isf(self, q: Real) -> Real:
+        if self.scale > 0:
+            return self._placed(self.law._isf(q))
+        return self._mirrored(q, self.law._ppf, super()._isf)
+
+    def _mirrored(self, q: Real, of: Callable[[Real], Real], other: Callable[[Real], Real]) -> Real:
+        """Quantiles from the other side; where a gap has the level, these are its other end."""
+        own = q < LOW_LEVEL if self.law.gaps else np.ones(q.shape, dtype=bool)
+        x = np.empty(q.shape)
+        if own.any():
+            x[own] = self._placed(of(q[own]))
+        if not own.all():
+            x[~own] = other(q[~own])
+        return x
+
+    def _placed(self, y: Real) -> Real:
+        return np.asarray(self.scale * y + self.shift + 0.0)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Real, Support
 
 __all__ = [
+    "LOW_LEVEL",
     "angles_of_levels",
     "in_order",
     "quantiles",
@@ -39,6 +40,8 @@ __all__ = [
     "upper_quantiles",
 ]
 
+LOW_LEVEL = 0.01
+"""Level up to which upper quantiles are found from the upper tail."""
 _INVERSE = 1e-6
 """Mass by which a quantile may miss its level beside what the law states."""
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
 from rmtland.laws.gaps import Gap, plain_gaps
-from rmtland.laws.quantiles import quantiles, upper_quantiles
+from rmtland.laws.quantiles import LOW_LEVEL, quantiles, upper_quantiles
 from rmtland.laws.upper_tail import with_upper_tail
 from rmtland.typing import Atoms, Complex, Real, Support
 
@@ -170,7 +170,7 @@ class LawRoutes(abc.ABC):
 
     def _isf(self, q: Real) -> Real:
         # 1 - q is as exact as q unless q is small.
-        small = q < 0.01
+        small = q < LOW_LEVEL
         x = np.empty_like(q)
         if small.any():
             x[small] = upper_quantiles(self, q[small])

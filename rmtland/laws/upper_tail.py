@@ -18,7 +18,10 @@ import numpy as np
 
 from rmtland.typing import Atoms, Real, Support
 
-__all__ = ["with_upper_tail"]
+__all__ = ["SMALL_MASS", "with_upper_tail"]
+
+SMALL_MASS = 1e-5
+"""Mass next to an end below which the rounding of a complement shows."""
 
 
 class Banded(Protocol):
@@ -55,7 +58,7 @@ def with_upper_tail(law: Banded, x: Real, above: Real) -> Real:
         return above
     high = law.support[-1][1]
     last = max([law.support[-1][0], *(place for place, _ in law.atoms)])
-    tail = np.flatnonzero((above < 1e-5) & (x < high) & (x >= last) & np.isfinite(x))
+    tail = np.flatnonzero((above < SMALL_MASS) & (x < high) & (x >= last) & np.isfinite(x))
     if tail.size and math.isfinite(high):
         nodes, weights = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
         reach = (high - x[tail])[:, None]

@@ -9,7 +9,14 @@ from examples import examples
 from hypothesis import assume, given, strategies as st
 
 from rmtland import free_sum
-from rmtland.laws import LevyTriplet, MarchenkoPastur, Semicircle
+from rmtland.laws import (
+    LevyTriplet,
+    MarchenkoPastur,
+    Normal,
+    Semicircle,
+    TracyWidom,
+    truncated,
+)
 from rmtland.laws.affine_law import Affine, AffineLevy, affine
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw
@@ -186,3 +193,30 @@ def _transform(law, z):
     if isinstance(law, Arcsine):
         return 1 / (mpmath.sqrt(to_low) * mpmath.sqrt(to_high))
     return (mpmath.log(to_low) - mpmath.log(to_high)) / (mpmath.mpf(law.high) - mpmath.mpf(law.low))
+
+
+@pytest.mark.parametrize("inner", [TracyWidom(2), truncated(TracyWidom(1), -1.0, math.inf)])
+def test_tails_are_those_of_the_law_inside(inner):
+    """Tracy-Widom laws know both tails to 1e-300; so do their images, mirrored ones too."""
+    q = np.array([1e-200, 1e-30, 1e-12, 1e-6, 0.009, 0.011, 0.3, 0.9])
+    up, mirrored = affine(inner, scale=2.0, shift=1.75), affine(inner, scale=-2.0, shift=1.75)
+    np.testing.assert_array_equal(up.isf(q), 2 * inner.isf(q) + 1.75)
+    np.testing.assert_array_equal(mirrored.ppf(q), -2 * inner.isf(q) + 1.75)
+    np.testing.assert_array_equal(mirrored.isf(q), -2 * inner.ppf(q) + 1.75)
+    x = np.array([-0.5, 0.0, 2.0, 7.0, 30.0])
+    np.testing.assert_allclose(up.sf(2 * x + 1.75), inner.sf(x), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(mirrored.cdf(-2 * x + 1.75), inner.sf(x), rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(mirrored.sf(-2 * x + 1.75), inner.cdf(x), rtol=1e-12)
+
+
+def test_mirrored_quantiles_stay_on_their_side_of_a_gap_and_of_atoms():
+    """The least x with cdf(x) >= q, where half the mass is on either side of a gap."""
+    two = mixture([Uniform(0.0, 1.0), Uniform(2.0, 3.0)], [0.5, 0.5])
+    law = Affine(two, -1.0, 0.0)
+    assert (law.ppf(0.5), law.isf(0.5), law.ppf(0.0), law.ppf(1.0)) == (-2.0, -2.0, -3.0, 0.0)
+    for scale, shift in ((-1.0, 1e3), (3.0, 1e3)):
+        law = Affine(KestenMcKay(1.3), scale, shift)
+        for place, mass in law.atoms:
+            for x in (np.nextafter(place, -math.inf), place, np.nextafter(place, math.inf)):
+                assert law.sf(x) == pytest.approx(1 - law.cdf(x), abs=1e-14)
+            assert law.isf(law.sf(place) + mass / 2) == place
