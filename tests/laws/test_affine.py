@@ -12,7 +12,6 @@ from rmtland import free_sum
 from rmtland.laws import (
     LevyTriplet,
     MarchenkoPastur,
-    Normal,
     Semicircle,
     TracyWidom,
     truncated,
