@@ -67,7 +67,11 @@ class PencilContinuation:
             if sheet is not None:
                 return sheet
             height *= 2
-        raise ConvergenceError("no starting value found: is the constant part invertible?")
+        raise ConvergenceError(
+            f"no solution was found at heights from {4 * self._scale:.3g} to {height:.3g} above "
+            "the real axis: perturb a coefficient, and see that the constant part of a pencil of your "
+            "own is invertible beside its first row"
+        )
 
     def _grown(self, z: Complex) -> Sheet | None:
         u = np.zeros((1, self._newton.arrays.dimension), dtype=np.complex128)

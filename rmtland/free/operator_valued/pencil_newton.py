@@ -221,12 +221,16 @@ class PencilNewton:
         """
         w = np.tile(-self.arrays.constant, (z.size, 1, 1))
         w[:, 0, 0] += z
-        x = self.arrays.adjoint @ inverse_or_nan(w) @ self.arrays.frames
-        blocks = np.zeros_like(x)
-        for part, span in zip(self._parts, self._spans, strict=True):
-            inner = x[:, span, span]
-            value, _, _ = part.to_second_order().energy(inner, np.zeros_like(inner), tau)
-            blocks[:, span, span] = value
+        frames, adjoint = self.arrays.frames, self.arrays.adjoint
+        blocks = np.zeros((z.size, frames.shape[1], frames.shape[1]), dtype=np.complex128)
+        # Variables next to each other in a word reach M on each other's ranges one after the other;
+        # where M is singular there, the subordination point is infinite.
+        for _ in range(len(w[0])):
+            x = adjoint @ inverse_or_nan(w - frames @ blocks @ adjoint) @ frames
+            for part, span in zip(self._parts, self._spans, strict=True):
+                inner = x[:, span, span]
+                value, _, _ = part.to_second_order().energy(inner, np.zeros_like(inner), tau)
+                blocks[:, span, span] = value
         return self.arrays.coordinates(blocks)
 
     def solve(self, z: Complex, u: Complex, *, tau: float = 1.0, limit: int = _STEPS) -> Sheet:

@@ -191,3 +191,12 @@ def test_levels_right_beside_an_unbounded_density_make_no_atom(jump, atoms, side
     for place, mass in found:
         assert place == pytest.approx(1e-5 if side > 0 else 0.0, abs=1e-10)
         assert mass == pytest.approx(jump)
+
+
+@pytest.mark.parametrize("p", [x * y * w + w * y * x, x * y * w * x + x * w * y * x])
+def test_words_of_centred_variables_have_a_start_high_above(p):
+    """To second order M vanishes on the ranges of variables that no mean joins to the first row."""
+    law = law_of_polynomial(p, x=KestenMcKay(3.0), y=Uniform(-1, 1), w=THREE)
+    z = 40j * np.sqrt(law.moment(2))
+    series = sum(law.moment(k) / z ** (k + 1) for k in range(5))
+    assert law.stieltjes(z) == pytest.approx(series, rel=1e-7)
