@@ -69,8 +69,8 @@ class PencilContinuation:
             height *= 2
         raise ConvergenceError(
             f"no solution was found at heights from {4 * self._scale:.3g} to {height:.3g} above "
-            "the real axis: perturb a coefficient, and see that the constant part of a pencil of your "
-            "own is invertible beside its first row"
+            "the real axis: perturb a coefficient, and see that the constant part of a pencil of "
+            "your own is invertible beside its first row"
         )
 
     def _grown(self, z: Complex) -> Sheet | None:
