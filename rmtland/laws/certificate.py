@@ -51,9 +51,8 @@ __all__ = ["Certificate", "certificate", "certify"]
 
 AnyLaw = TypeVar("AnyLaw", bound=Law)
 
-_BESIDE = 4.0 ** -np.arange(9, 2, -1)
-"""Distances from an edge, in units of the band, at which its density has to begin: from 4e-6 on,
-since edges of sums of hundreds of atoms are known to about 1e-7 of a narrow band."""
+_BESIDE = 4.0 ** -np.arange(12, 2, -1)
+"""Distances from an edge, in units of the band, at which its density has to begin."""
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,15 @@ ROUNDED = 1e-2
 class Swept(NamedTuple):
     """What a sweep meets: the curve, and the slope condition, positive on gaps, NaN off them.
 
-    `lead` is the part of the condition that the leading operand contributes.
+    `sign` is the condition with 0 where it may be rounding of its terms, which is for searches;
+    `computed` is the condition as it came, for refining a zero between two points where its sign is
+    known. `lead` is the part of the condition that the leading operand contributes.
     """
 
     curve: Curve
     sign: Real
     lead: Real
+    computed: Real
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,10 @@ def beside_zero(curve: Curve, u: Real) -> Curve:
 
 def swept_with_rounding(curve: Curve, sign: Real, terms: Real, lead: Real) -> Swept:
     """Return what a sweep meets; the slope condition is 0 where it is rounding of its terms."""
-    sign = np.where(np.abs(sign) < 1e-11 * terms, 0.0, sign)
     known = np.isfinite(curve.point) & np.isfinite(sign)
-    return Swept(curve, np.where(known, sign, np.nan), lead)
+    computed = np.where(known, sign, np.nan)
+    sign = np.where(np.abs(computed) < 1e-11 * terms, 0.0, computed)
+    return Swept(curve, sign, lead, computed)
 
 
 def sweep(
@@ -151,7 +155,7 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     Samples next to removable singularities are left out; extrema of the condition that come close
     to zero are looked at more closely.
     """
-    curve, sign, _ = place(samples)
+    curve, sign, *_ = place(samples)
     kept = _kept(curve, sign)
     turns = np.flatnonzero(kept[1:] != kept[:-1])
     if turns.size:
@@ -160,12 +164,12 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
         beyond = np.where(kept[turns], samples[turns + 1], samples[turns])
         closer = near + (beyond - near) * (1 - 0.5 ** np.arange(1, 11))[:, None]
         samples = np.unique(np.concatenate([samples, closer.ravel()]))
-        curve, sign, _ = place(samples)
+        curve, sign, *_ = place(samples)
         kept = _kept(curve, sign)
     beside = _beside_singularity(place, samples[kept], sign[kept], curve.side[kept])
     if beside.size:
         samples = np.unique(np.concatenate([samples, beside]))
-        curve, sign, _ = place(samples)
+        curve, sign, *_ = place(samples)
         kept = _kept(curve, sign)
     # Samples with a singularity between them are not neighbours.
     block = np.cumsum(~kept)[kept]
@@ -240,7 +244,7 @@ def _kept(curve: Curve, sign: Real) -> Logical:
 def _in_order(place: Callable[[Real], Swept], s: Real) -> Swept:
     """Return what is met at coordinates in any order."""
     order = np.argsort(s)
-    curve, sign, lead = place(s[order])
+    curve, sign, lead, computed = place(s[order])
     back = np.argsort(order)
     sorted_back = Curve(
         curve.point[back],
@@ -250,7 +254,7 @@ def _in_order(place: Callable[[Real], Swept], s: Real) -> Swept:
         curve.side[back],
         tuple(row[back] for row in curve.omegas),
     )
-    return Swept(sorted_back, sign[back], lead)
+    return Swept(sorted_back, sign[back], lead, computed[back])
 
 
 def _ends(
@@ -269,7 +273,7 @@ def _ends(
     todo = np.flatnonzero(critical)
     if todo.size:
         ends[todo] = bracketed_roots(
-            lambda s, row: np.nan_to_num(_in_order(place, s).sign, nan=-1.0),
+            lambda s, row: np.nan_to_num(_in_order(place, s).computed, nan=-1.0),
             samples[here[todo]],
             ends[todo],
             sign[here[todo]],
