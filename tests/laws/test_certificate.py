@@ -89,6 +89,7 @@ MUTATIONS = {
     },
     "other root of the equation": {"_stieltjes": lambda f, z: f(z) + 1 / (z - 1.0)},
     "edge shifted outwards": {"support": lambda s: (s[0], (0.8, 3.1))},
+    "edge shifted outwards by 1e-6": {"support": lambda s: (s[0], (0.9 - 1e-6, 3.1))},
     "edge shifted inwards": {"support": lambda s: (s[0], (0.95, 3.1))},
     "edge inside, density to match": {
         "support": lambda s: (s[0], (0.9, 3.0)),
