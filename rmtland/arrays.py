@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rmtland.typing import Array, Namespace, NumpyArray, Record
+from rmtland.typing import Array, Namespace, NumpyArray, Record, Values
 
 __all__ = [
     "ROUNDING_UNITS",
@@ -30,6 +30,7 @@ __all__ = [
     "is_finite",
     "is_on_device",
     "is_out_of_memory",
+    "number_or_array",
     "placed",
     "precision_of",
     "to_numpy",
@@ -122,6 +123,27 @@ def to_numpy(array: Array) -> NumpyArray:
         if not hasattr(array, "__dlpack__"):
             raise
         return np.from_dlpack(array, device="cpu", copy=True)
+
+
+def number_or_array(values: NumpyArray) -> Values:
+    """Return a Python number where an array has no axes, so that a number gives a number.
+
+    Parameters
+    ----------
+    values : ndarray
+        Results, in the shape of what they were asked for.
+
+    Returns
+    -------
+    float, complex or ndarray
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> number_or_array(np.array(2.0)), number_or_array(np.array([2.0]))
+    (2.0, array([2.]))
+    """
+    return values if values.shape else values.item()
 
 
 def precision_of(array: Array) -> str:

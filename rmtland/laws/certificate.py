@@ -461,33 +461,21 @@ class _Check:
     def quantiles(self) -> None:
         """Check that quantiles are inverse to the distribution function."""
         q = np.array([0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
-        x = self.law._ppf(q)
-        # x is exact to a few units in the last place.
-        ulp = 8 * np.spacing(np.maximum(np.abs(x), 1e-300))
-        over = self.law._mass_below(x - ulp) - q
-        under = q - self.law._cdf(x + ulp)
-        off = np.maximum(np.maximum(over, under), 0.0)
-        worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
-        self._note(
-            "quantiles",
-            float(off[worst]),
-            self.allowed,
-            f"its quantile of {q[worst]} is {float(x[worst])!r}, where the distribution function "
-            f"is {float(self.law._cdf(x[worst : worst + 1])[0]):.12g}",
-        )
-        x = self.law._isf(q)
-        ulp = 8 * np.spacing(np.maximum(np.abs(x), 1e-300))
-        over = 1 - self.law._cdf(x + ulp) - q
-        under = q - (1 - self.law._mass_below(x - ulp))
-        off = np.maximum(np.maximum(over, under), 0.0)
-        worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
-        self._note(
-            "upper quantiles",
-            float(off[worst]),
-            self.allowed,
-            f"its upper quantile of {q[worst]} is {float(x[worst])!r}, where the distribution "
-            f"function is {float(self.law._cdf(x[worst : worst + 1])[0]):.12g}",
-        )
+        found = (("quantile", self.law._ppf(q), q), ("upper quantile", self.law._isf(q), 1 - q))
+        for name, x, levels in found:
+            # x is exact to a few units in the last place.
+            ulp = 8 * np.spacing(np.maximum(np.abs(x), 1e-300))
+            over = self.law._mass_below(x - ulp) - levels
+            under = levels - self.law._cdf(x + ulp)
+            off = np.maximum(np.maximum(over, under), 0.0)
+            worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+            self._note(
+                f"{name}s",
+                float(off[worst]),
+                self.allowed,
+                f"its {name} of {q[worst]} is {float(x[worst])!r}, where the distribution function "
+                f"is {float(self.law._cdf(x[worst : worst + 1])[0]):.12g}",
+            )
 
 
 def _short(law: Law) -> str:

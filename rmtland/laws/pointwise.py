@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import complex_points, dense_array, points
+from rmtland.arrays import number_or_array
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Complex, NumpyArray, Real, Values
 
@@ -76,7 +77,7 @@ def pointwise(function: Callable[[NumpyArray], NumpyArray], x: ArrayLike) -> Val
         If a point is NaN.
     """
     array = points("x", x)
-    return _as_shaped(function(array.ravel()), array.shape)
+    return number_or_array(function(array.ravel()).reshape(array.shape))
 
 
 def half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Values:
@@ -105,7 +106,7 @@ def half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Values:
     value = function(np.where(below, flat.conj(), flat.real + 1j * np.abs(flat.imag)))
     if np.isnan(value).any():
         raise ConvergenceError(f"no value found at {flat[np.isnan(value)][0]}")
-    return _as_shaped(np.where(below, value.conj(), value), array.shape)
+    return number_or_array(np.where(below, value.conj(), value).reshape(array.shape))
 
 
 def upper_half_plane(z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
@@ -136,8 +137,3 @@ def upper_half_plane(z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
         raise ValueError("solve takes finite z with Im z >= 0; conjugate the others")
     flat.imag = np.abs(flat.imag)  # -0.0 becomes 0.0
     return flat, array.shape
-
-
-def _as_shaped(values: NumpyArray, shape: tuple[int, ...]) -> Values:
-    """Give flat values their shape; a single value without axes becomes a Python number."""
-    return values.reshape(shape) if shape else values.item()

@@ -42,9 +42,10 @@ from typing import overload
 import numpy as np
 
 from rmtland.arguments import choice, points, positive
+from rmtland.arrays import number_or_array
 from rmtland.laws.law import Law
 from rmtland.spectrum import Spectrum
-from rmtland.typing import ArrayLike, Complex, NumpyArray, Real, Rng, Scalar, Values
+from rmtland.typing import ArrayLike, Complex, Real, Rng, Scalar, Values
 
 __all__ = ["SpectralModel"]
 
@@ -111,7 +112,7 @@ class SpectralModel(abc.ABC):
             If `eta` is no real number, or `x` holds no real numbers.
         """
         z = points("x", x) + 1j * positive("eta", eta)
-        return _as_given(-np.asarray(self.stieltjes(z)).imag / np.pi)
+        return number_or_array(-np.asarray(self.stieltjes(z)).imag / np.pi)
 
     @overload
     def smoothed_cdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
@@ -140,7 +141,7 @@ class SpectralModel(abc.ABC):
             If `eta` is no real number, or `x` holds no real numbers.
         """
         z = points("x", x) + 1j * positive("eta", eta)
-        return _as_given(1 - np.asarray(self.law.log_potential(z)).imag / np.pi)
+        return number_or_array(1 - np.asarray(self.law.log_potential(z)).imag / np.pi)
 
     def index(self) -> float:
         """Fraction of negative eigenvalues: the mass strictly below zero.
@@ -263,8 +264,3 @@ class SpectralModel(abc.ABC):
             If the model has no Lanczos sampler, or an argument is out of its range.
         """
         raise ValueError(f"{type(self).__name__} has no Lanczos sampler; use sample")
-
-
-def _as_given(values: NumpyArray) -> Values:
-    """Return a Python number where no axes were given."""
-    return values if values.shape else values.item()

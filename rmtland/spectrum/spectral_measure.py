@@ -26,7 +26,7 @@ from rmtland.arguments import (
     points,
     positive as positive_number,
 )
-from rmtland.arrays import ROUNDING_UNITS
+from rmtland.arrays import ROUNDING_UNITS, number_or_array
 from rmtland.typing import Complex, NumpyArray, Real, Scalar, Values
 
 __all__ = ["SpectralMeasure"]
@@ -125,7 +125,7 @@ class SpectralMeasure:
         nodes, weights = self.measure
         sums = np.concatenate(([0.0], np.cumsum(weights)))
         sums[-1] = 1.0
-        return _as_given(sums[np.searchsorted(nodes, points("x", x), side=side)])
+        return number_or_array(sums[np.searchsorted(nodes, points("x", x), side=side)])
 
     @overload
     def stieltjes(self, z: Scalar) -> complex: ...  # type: ignore[overload-overlap]
@@ -223,9 +223,4 @@ def _averaged(
         function(flat[start : start + step, None] - nodes) @ weights
         for start in range(0, max(flat.size, 1), step)  # of no points: an empty array of its type
     ]
-    return _as_given(np.concatenate(parts).reshape(z.shape))
-
-
-def _as_given(values: NumpyArray) -> Values:
-    """Return a Python number where no axes were given."""
-    return values if values.shape else values.item()
+    return number_or_array(np.concatenate(parts).reshape(z.shape))
