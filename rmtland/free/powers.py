@@ -68,6 +68,8 @@ _ROUNDED = 4e-16
 """Distance from 1 that products of powers are rounded by."""
 _RANGE = 600.0
 """Logarithm of a mean up to which its law fits into floating-point numbers."""
+_PLAIN = 80.0
+"""Logarithm of a mean up to which moments of order eight do; beyond, powers have mean 1 first."""
 
 
 @renamed_argument("route", "method")
@@ -206,6 +208,10 @@ def _multiplied(law: Law, power: float, method: str) -> Law:
         )
     if law.is_point_mass:
         return Discrete((law.atoms[0][0] ** power,), (1.0,))
+    mean = law.mean()
+    if max(abs(math.log(mean)), abs(power * math.log(mean))) > _PLAIN:
+        unit = _multiplied(affine(law, scale=1 / mean), power, method)
+        return affine(unit, scale=mean**power)
     closed = method != "subordination"
     found = [_power_of(part, power * own, closed=closed) for part, own in _parts(law)]
     known = [part for part in found if part is not None]

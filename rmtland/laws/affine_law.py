@@ -151,7 +151,9 @@ class _AffineImage(Law):
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         g, slope = self.law._jet(self._upper(z))
-        return self._marked(z, self._back(g, self.scale)), self._back(slope, self.scale**2)
+        return self._marked(z, self._back(g, self.scale)), self._back(
+            slope, self.scale * self.scale
+        )
 
     def _stieltjes(self, z: Complex) -> Complex:
         return self._marked(z, self._back(self.law._stieltjes(self._upper(z)), self.scale))
@@ -171,7 +173,7 @@ class _AffineImage(Law):
         own = np.full(flat.shape, np.inf)
         with np.errstate(all="ignore"):
             if inner.error is not None:
-                slope = np.abs(self.law._jet(pulled)[1]) / self.scale**2
+                slope = np.abs(self.law._jet(pulled)[1]) / (self.scale * self.scale)
                 own = inner.error / abs(self.scale) + 2 * moved * slope
             error = own + 1e-15 * np.abs(value)
         error = np.where(np.isinf(value), 0.0, np.where(np.isnan(error), np.inf, error))

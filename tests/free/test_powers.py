@@ -338,3 +338,14 @@ def test_sums_of_powers_have_powers_below_one():
     for whole in (mixed, shifted, free_sum(law, law)):
         with pytest.raises(ValueError, match=r"infinitely divisible laws only; got t = 0\.2"):
             free_power(whole, 0.2)
+
+
+@pytest.mark.parametrize(("size", "t"), [(1e100, 2.0), (1e-160, 1.5), (1e150, 1.5)])
+def test_products_of_copies_in_any_units(size, t):
+    """Moments of order eight are beyond all numbers in these units."""
+    law = free_power(Uniform(size, 2 * size), t, kind="multiplicative")
+    unit = free_power(Uniform(1.0, 2.0), t, kind="multiplicative")
+    x, scale = np.array([1.6, 2.0, 2.5]), size**t
+    np.testing.assert_allclose(np.array(law.hull) / scale, unit.hull, rtol=1e-12)
+    np.testing.assert_allclose(law.cdf(scale * x), unit.cdf(x), rtol=1e-10)
+    np.testing.assert_allclose(scale * law.pdf(scale * x), unit.pdf(x), rtol=1e-10)
