@@ -47,7 +47,7 @@ from rmtland.laws.band_rules import Rule, end_rule, places_between, square_root_
 from rmtland.laws.certificate import certificate, certify, refusal, structure_failures
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import DensityError
-from rmtland.laws.transform_values import transform_defects
+from rmtland.laws.transform_values import Between, asked_between, between, transform_defects
 from rmtland.typing import Real
 
 __all__ = [
@@ -96,6 +96,9 @@ class _Band:
 
     order: int
     """Order of the rule, as far as poles beside the band are concerned."""
+
+    between: Between
+    """Values between two nodes."""
 
     @property
     def mass(self) -> float:
@@ -340,7 +343,8 @@ class _Check:
             places_between(low, high, rule.share, rule.rest)
             for (low, high), rule in zip(self.bands, rules, strict=True)
         ]
-        x = np.concatenate([*nodes, self.stops, self.gaps])
+        more = np.array([between(places) for places in nodes])  # asked in the same call
+        x = np.concatenate([*nodes, more, self.stops, self.gaps])
         inner = x.size - self.stops.size - self.gaps.size
         density, below = law._pdf(x[:inner]), law._cdf(x)
         density = np.where(np.isposinf(density), 0.0, density)  # rounded onto an end
@@ -349,9 +353,9 @@ class _Check:
         stops, gaps = below[inner : inner + self.stops.size], below[inner + self.stops.size :]
         level = dict(zip(self.stops.tolist(), stops.tolist(), strict=True))
         bands, start = [], 0
-        for (low, high), rule in zip(self.bands, rules, strict=True):
-            part = slice(start, start + rule.share.size)
-            start = part.stop
+        for i, ((low, high), rule) in enumerate(zip(self.bands, rules, strict=True)):
+            part = np.append(start + np.arange(rule.share.size), inner - more.size + i)
+            start += rule.share.size
             bands.append(self._band(low, high, rule, x[part], density[part], below[part], level))
         return bands, stops, gaps
 
@@ -365,7 +369,9 @@ class _Check:
         below: Real,
         level: Levels,
     ) -> _Band:
-        """Return a band from values at the nodes of a rule."""
+        """Return a band from values at the nodes of a rule, and as the last ones between two."""
+        inner = Between(float(x[-1]), float(density[-1]), float(below[-1]))
+        x, density, below = x[:-1], density[:-1], below[:-1]
         masses = density * rule.weights * (high - low)
         got = self._without_atoms(x, below, low, high) - level[low]
         off = np.abs(got - rule.below @ masses).max()
@@ -374,7 +380,8 @@ class _Check:
             math.inf if _is_wrong(density, self.law._density_noise) or tail > 1e-3 else off - tail
         )
         fall = -float(np.diff(below).min())
-        return _Band(low, high, x, masses, max(float(inside), fall), density, 2 * x.size)
+        inside = max(float(inside), fall)
+        return _Band(low, high, x, masses, inside, density, 2 * x.size, inner)
 
     def _without_atoms(self, x: Real, below: Real, low: float, high: float) -> Real:
         """Distribution function without the steps at atoms inside a band."""
@@ -387,6 +394,7 @@ class _Check:
         """Return a band by the rule for square roots with many nodes."""
         rule = square_root_rule(_MANY)
         x = places_between(low, high, rule.share, rule.rest)
+        x = np.append(x, between(x))
         density, below = self.law._pdf(x), self.law._cdf(x)
         return self._band(
             low, high, rule, x, np.where(np.isposinf(density), 0.0, density), below, level
@@ -421,7 +429,9 @@ class _Check:
             places.append(np.concatenate([[a], x, [b]]))
             masses.append(np.concatenate([tails[:1], part, tails[1:]]))
         values = None if cuts else np.concatenate([[0.0], np.where(part > 0, density, 0.0), [0.0]])
-        return _Band(low, high, np.concatenate(places), np.concatenate(masses), worst, values, 24)
+        x = np.concatenate(places)
+        middle = asked_between(self.law, x)
+        return _Band(low, high, x, np.concatenate(masses), worst, values, 24, middle)
 
     def _distribution(self, bands: list[_Band], stops: Real, gaps: Real) -> list[str]:
         """Compare the distribution function off the bands with the masses to the left."""

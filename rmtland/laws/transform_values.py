@@ -33,7 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,12 +42,46 @@ from rmtland.laws.quadrature import Panels, known_density
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Complex, Real
 
-__all__ = ["PanelPart", "SampledBand", "parts_of", "principal_value", "transform_defects"]
+__all__ = [
+    "Between",
+    "PanelPart",
+    "SampledBand",
+    "asked_between",
+    "between",
+    "parts_of",
+    "principal_value",
+    "transform_defects",
+]
 
 _AXIS = 2e-3
 """Relative deviation on the axis that is allowed: those of another root are as large as G."""
 _FEW = 24
 """Order of a rule below which its principal values are not known."""
+
+
+class Between(NamedTuple):
+    """A point of a band between two nodes, the density and the distribution function there."""
+
+    place: float
+    density: float
+    below: float
+
+
+def between(x: Real) -> float:
+    """Return the point between two nodes of a rule at which a band is asked.
+
+    Parameters
+    ----------
+    x : ndarray of float, shape (n,)
+        The nodes, ascending.
+
+    Returns
+    -------
+    float
+        A point about two fifths of the way through them.
+    """
+    k = 2 * x.size // 5
+    return float(x[k : k + 2].mean())
 
 
 class SampledBand(Protocol):
@@ -69,6 +103,10 @@ class SampledBand(Protocol):
     @property
     def mass(self) -> float:
         """Mass by the density."""
+
+    @property
+    def between(self) -> Between:
+        """The point `between` its nodes."""
 
 
 @dataclass
@@ -92,6 +130,30 @@ class PanelPart:
     def mass(self) -> float:
         """Mass by the density."""
         return float(self.masses.sum())
+
+    @property
+    def between(self) -> Between:
+        """The point between its nodes."""
+        return asked_between(self.law, self.x)
+
+
+def asked_between(law: Law, x: Real) -> Between:
+    """Ask a law for its values between two nodes of a rule.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    x : ndarray of float, shape (n,)
+        The nodes, ascending.
+
+    Returns
+    -------
+    Between
+        The values; the density is NaN where it is refused.
+    """
+    at = np.array([between(x)])
+    return Between(float(at[0]), float(known_density(law, at)[0]), float(law._cdf(at)[0]))
 
 
 def parts_of(law: Law, panels: Panels) -> list[PanelPart]:
@@ -180,12 +242,30 @@ def transform_defects(
         height = (smooth.high - smooth.low) * math.sqrt(share * (1 - share))
         far.append(smooth.x[k] + 1j * height * math.sinh(10 / smooth.order))
         rough.append(4 * math.exp(-10))
+    above, room = np.array(far), slack + np.array(rough)
     with np.errstate(all="ignore"):  # what is not a number is not known, or said to be wrong
+        axis = _axis_points(law, bands, smooth, (x, masses), slack, thorough=thorough)
+        g, on_axis = _values(law, above, np.array([point.place for point in axis]) + 0j)
+        wrong = _above(g, x, masses, above, room)
         return [
-            *_above(law, x, masses, np.array(far), slack + np.array(rough)),
-            *_on_axis(law, bands, smooth, (x, masses), slack, thorough=thorough),
+            *(wrong or _potential(law, x, masses, above, room)),
+            *(
+                f"its G is {found:.10g} at x = {point.place!r}, where the integral over its "
+                f"density and atoms is {point.expected:.6g}"
+                for point, found in zip(axis, on_axis, strict=True)
+                if np.abs(found - point.expected) > point.allowed  # no NaN: not known, not wrong
+            ),
             *_tails(law, bands, slack),
         ]
+
+
+def _values(law: Law, far: Complex, axis: Complex) -> tuple[Complex, Complex]:
+    """G above the axis and on it, there NaN where it is not known; asked together if possible."""
+    try:
+        g = law._stieltjes(np.concatenate([far, axis]))
+    except ConvergenceError:
+        return law._stieltjes(far), law._value_or_nan(axis)[0]
+    return g[: far.size], g[far.size :]
 
 
 def _smooth_part(law: Law, bands: Sequence[SampledBand]) -> SampledBand | None:
@@ -197,19 +277,23 @@ def _smooth_part(law: Law, bands: Sequence[SampledBand]) -> SampledBand | None:
     return None
 
 
-def _above(law: Law, x: Real, masses: Real, far: Complex, slack: Real) -> list[str]:
-    """G and the potential above the axis."""
-    g = law._stieltjes(far)
+def _above(g: Complex, x: Real, masses: Real, far: Complex, slack: Real) -> list[str]:
+    """Compare G above the axis."""
     if not ((g.imag < 0) & (np.abs(g) * far.imag <= 1 + 1e-9)).all():
         return ["its G is not the Stieltjes transform of a law"]
     expected = (1 / (far[:, None] - x)) @ masses
     off = np.abs(g - expected) * far.imag
-    if not (off <= slack).all():
-        worst = int(off.argmax())
-        return [
-            f"its G is {g[worst]:.10g} at z = {far[worst]:.6g}, where the integral over its "
-            f"density and atoms is {expected[worst]:.10g}"
-        ]
+    if (off <= slack).all():
+        return []
+    worst = int(off.argmax())
+    return [
+        f"its G is {g[worst]:.10g} at z = {far[worst]:.6g}, where the integral over its "
+        f"density and atoms is {expected[worst]:.10g}"
+    ]
+
+
+def _potential(law: Law, x: Real, masses: Real, far: Complex, slack: Real) -> list[str]:
+    """Compare the logarithmic potential above the axis."""
     try:
         level = law._log_potential(far)
     except ConvergenceError:  # what is not known is not wrong
@@ -226,7 +310,15 @@ def _above(law: Law, x: Real, masses: Real, far: Complex, slack: Real) -> list[s
     ]
 
 
-def _on_axis(
+class _AxisPoint(NamedTuple):
+    """A real point, what G ought to be there, and how far off it may be."""
+
+    place: float
+    expected: complex
+    allowed: float
+
+
+def _axis_points(
     law: Law,
     bands: Sequence[SampledBand],
     smooth: SampledBand | None,
@@ -234,24 +326,23 @@ def _on_axis(
     slack: float,
     *,
     thorough: bool,
-) -> list[str]:
-    """G at a point of the smooth part, and at one of the widest gap or beyond the upper end."""
-    points, expected, allowed = [], [], []
+) -> list[_AxisPoint]:
+    """Return a point of the smooth part, and one of the widest gap or beyond the upper end."""
+    points = []
     x, masses = nodes
-    if smooth is not None and smooth.density is not None:
-        k = 2 * smooth.x.size // 5
-        here, density = float(smooth.x[k : k + 2].mean()), smooth.density
+    if smooth is not None and (density := smooth.density) is not None:
+        here, there, _ = smooth.between
         weights = np.where(density > 0, smooth.masses / np.maximum(density, 1e-300), 0.0)
-        there = float(known_density(law, np.array([here]))[0])
         value = principal_value(smooth.x, weights, density, (here, there), smooth.low, smooth.high)
         others = (x < smooth.low) | (x > smooth.high)
         others |= np.isin(x, [place for place, _ in law.atoms])
         terms = masses[others] / (here - x[others])
-        points.append(here)
-        expected.append(complex(value + terms.sum(), -np.pi * there))
         size = 4 * smooth.mass / (smooth.high - smooth.low) + np.pi * there
         rest = _unresolved([band for band in bands if band is not smooth], here)
-        allowed.append((_AXIS + 100 * slack) * (size + np.abs(terms).sum()) + rest)
+        allowed = (_AXIS + 100 * slack) * (size + float(np.abs(terms).sum())) + rest
+        points.append(
+            _AxisPoint(here, complex(value + float(terms.sum()), -np.pi * there), allowed)
+        )
     low, high = law.hull
     start, stop = max(law.gaps, key=lambda gap: gap[1] - gap[0], default=(high, high))
     is_wide = stop - start > 1e-6 * (high - low + abs(start) + abs(stop))
@@ -260,27 +351,25 @@ def _on_axis(
         beyond.append(high + (high - low))
     for here in beyond:
         terms = masses / (here - x)
-        off = (_AXIS + 100 * slack) * np.abs(terms).sum() + _unresolved(bands, here)
-        points.append(here)
-        expected.append(complex(terms.sum()))
-        allowed.append(float(off))
-    found = law._value_or_nan(np.array(points, dtype=np.complex128))[0]
-    wrong = np.abs(found - np.array(expected)) > np.array(allowed)  # no NaN: not known, not wrong
-    return [
-        f"its G is {found[i]:.10g} at x = {points[i]!r}, where the integral over its density and "
-        f"atoms is {expected[i]:.6g}"
-        for i in np.flatnonzero(wrong)
-    ]
+        off = (_AXIS + 100 * slack) * float(np.abs(terms).sum()) + _unresolved(bands, here)
+        points.append(_AxisPoint(here, complex(terms.sum()), off))
+    return points
 
 
 def _tails(law: Law, bands: Sequence[SampledBand], slack: float) -> list[str]:
     """Survival function and mass below, in bands and at atoms."""
-    places = [band.x[band.x.size // 3] for band in bands[:: max(1, len(bands) // 4)]]
-    held = [0.0] * len(places) + [mass for _, mass in law.atoms]
-    points = np.array([*places, *(place for place, _ in law.atoms)])
-    below, left = law._cdf(points), law._mass_below(points)
+    inner = [band.between for band in bands[:: max(1, len(bands) // 4)]]
+    places, held = np.array([point.place for point in inner]), np.zeros(len(inner))
+    below = np.array([point.below for point in inner])
+    if law.atoms:
+        atoms, weights = np.array(law.atoms).T
+        places, held = np.append(places, atoms), np.append(held, weights)
+        below = np.append(below, law._cdf(atoms))
+    # Where a law has no mass below of its own, it is the distribution function less the atoms.
+    is_own = type(law)._mass_below is not Law._mass_below
+    left = law._mass_below(places) if is_own else below - held
     try:
-        above = law._sf(points)
+        above = law._sf(places)
     except ConvergenceError:  # what is not known is not wrong
         above = 1 - below
     for name, found, expected in (
@@ -291,7 +380,7 @@ def _tails(law: Law, bands: Sequence[SampledBand], slack: float) -> list[str]:
         if not (off <= slack + 1e-9).all():
             worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
             return [
-                f"its {name} is {found[worst]:.12g} at x = {float(points[worst])!r}, where its "
+                f"its {name} is {found[worst]:.12g} at x = {float(places[worst])!r}, where its "
                 f"distribution function is {below[worst]:.12g}"
             ]
     return []

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from rmtland.free.subordination.last_solved import LastSolved
 from rmtland.free.subordination.solver import SubordinationSolver
 from rmtland.free.subordination.state import SubordinationState, extrapolated, interpolated
 from rmtland.typing import Complex, Integer, Real, Support
@@ -98,8 +99,15 @@ class BandTables(abc.ABC):
         inside = np.flatnonzero((x > low) & (x < high))
         return x[inside], state.take(inside)
 
+    @cached_property
+    def _last(self) -> LastSolved:
+        return LastSolved()
+
     def solve(self, x: Real) -> tuple[SubordinationState, Integer]:
         """Return states and steps, negative where it did not converge, at points of the bands."""
+        return self._last(self._solved, x)
+
+    def _solved(self, x: Real) -> tuple[SubordinationState, Integer]:
         state = None
         for k, (low, high) in enumerate(self.panels):
             here = (x > low) & (x < high)

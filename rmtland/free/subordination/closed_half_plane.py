@@ -19,6 +19,7 @@ from rmtland.free.subordination.extrapolation import value_at_end
 from rmtland.free.subordination.far_field import FarField
 from rmtland.free.subordination.gap_points import GapPoints
 from rmtland.free.subordination.inner_atom import InnerAtom
+from rmtland.free.subordination.last_solved import LastSolved
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.state import SubordinationState
 from rmtland.laws.law import Law
@@ -83,6 +84,13 @@ class ClosedHalfPlane:
             found |= self.by_power(z, point)
         return found
 
+    @cached_property
+    def _last_above(self) -> LastSolved:
+        return LastSolved()
+
+    def _above_axis(self, z: Complex) -> tuple[SubordinationState, Integer]:
+        return self._last_above(self.off_bands.solver.above_axis, z)
+
     def _parts(self, z: Complex) -> list[tuple[Logical, SubordinationState, Integer]]:
         """Solve in the bands, in the gaps and above the axis apart: mask, state, steps."""
         ends, far = self._is_end(z) | self._is_singular(z), self.far.holds(z)
@@ -92,7 +100,7 @@ class ClosedHalfPlane:
         for mask, solve in (
             (real & ~gap, lambda at: self.in_bands.tables.solve(at.real)),
             (gap & ~far, lambda at: self.off_bands.solve(at.real)),
-            (~(real | ends | far), self.off_bands.solver.above_axis),
+            (~(real | ends | far), self._above_axis),
         ):
             if mask.any():
                 parts.append((mask, *solve(z[mask])))
