@@ -430,7 +430,7 @@ class _Check:
             masses.append(np.concatenate([tails[:1], part, tails[1:]]))
         values = None if cuts else np.concatenate([[0.0], np.where(part > 0, density, 0.0), [0.0]])
         x = np.concatenate(places)
-        middle = asked_between(self.law, x)
+        middle = asked_between(self.law, max(places, key=np.ptp))  # of no cut, where pieces meet
         return _Band(low, high, x, np.concatenate(masses), worst, values, 24, middle)
 
     def _distribution(self, bands: list[_Band], stops: Real, gaps: Real) -> list[str]:
