@@ -59,7 +59,7 @@ ROUTES = {
     "signed product": lambda: free_product(
         Discrete((-1.0, 2.0), (0.25, 0.75)), MarchenkoPastur(0.3, 1.4), Uniform(1.0, 1.2)
     ),
-    "power": lambda: free_power(Discrete((-1.0, 1.0), (0.5, 0.5)), 1.5),
+    "power": lambda: free_power(Discrete((-1.0, 1.0), (0.4, 0.6)), 1.5),
     "compression": of_compression,
     "matrix Dyson": lambda: block_gaussian([1.0, 3.0], [[0.0, 4.0], [4.0, 0.0]]),
     "polynomial": lambda: law_of_polynomial(
