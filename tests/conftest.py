@@ -44,6 +44,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thr
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     threadpool_limits(1)  # of NumPy's, which is loaded
 
+# Processes started from here on, workers too: glibc keeps what arrays free. A twentieth of the time
+# of tests went into pages that were given back and asked for again.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
+
 os.environ.setdefault("RMTLAND_KERNELS", "compiled")  # as in a process that computes much
 
 settings.register_profile("default", deadline=None, derandomize=True, database=None)
