@@ -264,21 +264,27 @@ class LevyTriplet:
         """
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # At an atom h = 0: continuous from the right, as h = +0.
-            phase = np.where(h == 0, 0.0, np.angle(h))
-            real = np.log(np.abs(h))
+            zero, size = h == 0, np.abs(h)
+            phase = np.where(zero, 0.0, np.angle(h))
+            real = np.log(size)
             imag = phase.copy()
             if self.variance:
                 part = self.variance / 2 / h / h
                 real += part.real
                 imag += part.imag
+            largest = size.max(initial=0.0)
             for rate, jump in zip(self.rates, self.jumps, strict=True):
-                y = jump / (h - jump)
+                gap = h - jump
+                y = jump / gap
                 # arg h - arg(h - jump), also where both are real
-                a, b, c = _within_range(h, jump)
+                a, b, c = _within_range(h, jump, largest)
                 turn = np.arctan2(-c * b, a * (a - c) + b**2)
-                turn = np.where(h == 0, -np.pi * (jump > 0), turn)
-                direct = y - np.log(np.abs(h / (h - jump))) - 1j * turn
-                part = np.where(np.abs(y) < 0.05, _log_defect(y), direct)
+                if zero.any():
+                    turn = np.where(zero, -np.pi * (jump > 0), turn)
+                part = y - np.log(np.abs(h / gap)) - 1j * turn
+                small = np.abs(y) < 0.05
+                if small.any():
+                    part = np.where(small, _log_defect(y), part)
                 real += rate * part.real
                 imag += rate * part.imag
         # At h = 0 the logarithms of h add up to that of the atom, if there is one.
@@ -286,7 +292,7 @@ class LevyTriplet:
             rate * (np.log(abs(jump)) - 1)
             for rate, jump in zip(self.rates, self.jumps, strict=True)
         )
-        real = np.where(h == 0, -np.inf if self.atom or self.variance else finite, real)
+        real = np.where(zero, -np.inf if self.atom or self.variance else finite, real)
         value = np.empty(h.shape, dtype=np.complex128)
         value.real, value.imag = real, imag
         return value
@@ -384,15 +390,16 @@ class LevyLaw(Law):
         return np.where(inside & (h != 0), density, 0.0)
 
 
-def _within_range(h: Complex, jump: float) -> tuple[Real, Real, Real | float]:
+def _within_range(h: Complex, jump: float, largest: float) -> tuple[Real, Real, Real | float]:
     """Return real and imaginary part of h, and the jump, in a unit in which products are finite.
 
-    The unit is a power of two, 1 but where squares would leave double precision.
+    The unit is a power of two, 1 but where squares would leave double precision; `largest` is the
+    largest modulus of h.
     """
+    if 2.0**-401 <= abs(jump) < 2.0**400 and largest < 2.0**400:
+        return h.real, h.imag, jump
     power = np.frexp(np.maximum(np.abs(h), abs(jump)))[1]
     power[np.abs(power) <= 400] = 0
-    if not power.any():
-        return h.real, h.imag, jump
     return np.ldexp(h.real, -power), np.ldexp(h.imag, -power), np.ldexp(jump, -power)
 
 

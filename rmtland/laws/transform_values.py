@@ -43,18 +43,26 @@ from rmtland.solution import ConvergenceError
 from rmtland.typing import Complex, Real
 
 __all__ = [
+    "AXIS",
+    "FAR",
+    "NEAR",
     "Between",
     "PanelPart",
     "SampledBand",
     "asked_between",
     "between",
+    "gap_place",
     "parts_of",
     "principal_value",
     "transform_defects",
 ]
 
-_AXIS = 2e-3
+AXIS = 2e-3
 """Relative deviation on the axis that is allowed: those of another root are as large as G."""
+FAR = 1e-6
+"""Deviation that a rule may leave at points as far above the axis as the law is wide."""
+NEAR = 4 * math.exp(-10)
+"""What a rule of order n leaves at the height sinh(10/n) of an ellipse above its band."""
 _FEW = 24
 """Order of a rule below which its principal values are not known."""
 
@@ -175,6 +183,25 @@ def parts_of(law: Law, panels: Panels) -> list[PanelPart]:
     return [PanelPart(law, *row) for row in rows if row[0] < row[1]]
 
 
+def gap_place(law: Law) -> float | None:
+    """Return the point of the widest gap at which G is asked.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+
+    Returns
+    -------
+    float or None
+        The point; None for a law without gaps, or only with some of the width of rounding.
+    """
+    low, high = law.hull
+    start, stop = max(law.gaps, key=lambda gap: gap[1] - gap[0], default=(high, high))
+    is_wide = stop - start > 1e-6 * (high - low + abs(start) + abs(stop))
+    return start + 0.37 * (stop - start) if is_wide else None
+
+
 def principal_value(
     x: Real, weights: Real, density: Real, here: tuple[float, float], low: float, high: float
 ) -> float:
@@ -234,14 +261,14 @@ def transform_defects(
     x = np.concatenate([*(band.x for band in bands), [place for place, _ in law.atoms]])
     masses = np.concatenate([*(band.masses for band in bands), [mass for _, mass in law.atoms]])
     slack = allowed * (1 + len(bands))
-    far, rough = [low + 1j * (high - low), high + 1j * (high - low)], [1e-6, 1e-6]
+    far, rough = [low + 1j * (high - low), high + 1j * (high - low)], [FAR, FAR]
     smooth = _smooth_part(law, bands)
     if smooth is not None:
         k = 2 * smooth.x.size // 5
         share = (float(smooth.x[k]) - smooth.low) / (smooth.high - smooth.low)
         height = (smooth.high - smooth.low) * math.sqrt(share * (1 - share))
         far.append(smooth.x[k] + 1j * height * math.sinh(10 / smooth.order))
-        rough.append(4 * math.exp(-10))
+        rough.append(NEAR)
     above, room = np.array(far), slack + np.array(rough)
     with np.errstate(all="ignore"):  # what is not a number is not known, or said to be wrong
         axis = _axis_points(law, bands, smooth, (x, masses), slack, thorough=thorough)
@@ -339,19 +366,18 @@ def _axis_points(
         terms = masses[others] / (here - x[others])
         size = 4 * smooth.mass / (smooth.high - smooth.low) + np.pi * there
         rest = _unresolved([band for band in bands if band is not smooth], here)
-        allowed = (_AXIS + 100 * slack) * (size + float(np.abs(terms).sum())) + rest
+        allowed = (AXIS + 100 * slack) * (size + float(np.abs(terms).sum())) + rest
         points.append(
             _AxisPoint(here, complex(value + float(terms.sum()), -np.pi * there), allowed)
         )
     low, high = law.hull
-    start, stop = max(law.gaps, key=lambda gap: gap[1] - gap[0], default=(high, high))
-    is_wide = stop - start > 1e-6 * (high - low + abs(start) + abs(stop))
-    beyond = [start + 0.37 * (stop - start)] if is_wide else []
-    if (thorough or not is_wide) and math.isfinite(high - low):
+    gap = gap_place(law)
+    beyond = [] if gap is None else [gap]
+    if (thorough or gap is None) and math.isfinite(high - low):
         beyond.append(high + (high - low))
     for here in beyond:
         terms = masses / (here - x)
-        off = (_AXIS + 100 * slack) * float(np.abs(terms).sum()) + _unresolved(bands, here)
+        off = (AXIS + 100 * slack) * float(np.abs(terms).sum()) + _unresolved(bands, here)
         points.append(_AxisPoint(here, complex(terms.sum()), off))
     return points
 

@@ -190,6 +190,8 @@ class Arcs(NamedTuple):
             u = np.sqrt(d / (kappa / b).sum(axis=0))
             u = np.where(u.imag < 0, -u, u)
             close = np.abs(u) < 1e-2 * np.abs(b).min(axis=0)
+            if not close.any():
+                return critical + u, close
             for _ in range(8):
                 q = (kappa / (b + u)).sum(axis=0)
                 bend = (kappa / (b + u) ** 2).sum(axis=0)

@@ -157,15 +157,15 @@ def pieces_of_bands(arcs, levy):
     return pieces[:count].copy()
 
 
-@kernel(cost=lambda pieces, *_: 2.0 * pieces.size)
-def agrees(pieces, place, atom, rule, moments, allowed, arcs, beside, levy):
-    """Apply `agree` to values that `boundary` finds; the arguments are those of the two.
+@inner
+def sampled(pieces, rule, more, arcs, beside, levy):
+    """Return nodes, ends of pieces and further points, density and distribution function there.
 
-    `pieces` are the ends of the bands, or of the pieces that they are cut into.
+    The last value says whether all of them were found.
     """
     share, rest = rule.share, rule.rest
     count, n = pieces.size // 2, share.size
-    x = np.empty(count * n + pieces.size)
+    x = np.empty(count * n + pieces.size + more.size)
     for j in range(count):
         low, high = pieces[2 * j], pieces[2 * j + 1]
         for i in range(n):
@@ -173,18 +173,33 @@ def agrees(pieces, place, atom, rule, moments, allowed, arcs, beside, levy):
             x[j * n + i] = low + (high - low) * share[i] if near else high - (high - low) * rest[i]
     for j in range(pieces.size):
         x[count * n + j] = pieces[j]
+    for j in range(more.size):
+        x[count * n + pieces.size + j] = more[j]
     # A mode of type int64: numba compiles `boundary` anew for every literal number.
     found, steps = boundary(x, np.int64(3), arcs, beside, levy)
+    converged = True
     for step in steps:
-        if step < 0:
-            return False
+        converged &= step >= 0
+    return x, found[0], found[1], converged
+
+
+@kernel(cost=lambda pieces, *_: 2.0 * pieces.size)
+def agrees(pieces, place, atom, rule, moments, allowed, arcs, beside, levy):
+    """Apply `agree` to values that `boundary` finds; the arguments are those of the two.
+
+    `pieces` are the ends of the bands, or of the pieces that they are cut into.
+    """
+    count, n = pieces.size // 2, rule.share.size
+    _, density, below, converged = sampled(pieces, rule, pieces[:0], arcs, beside, levy)
+    if not converged:
+        return False
     return agree(
         pieces.reshape((count, 2)),
         place,
         atom,
-        found[0, : count * n].copy().reshape((count, n)),
-        found[1, : count * n].copy().reshape((count, n)),
-        found[1, count * n :].copy().reshape((count, 2)),
+        density[: count * n].copy().reshape((count, n)),
+        below[: count * n].copy().reshape((count, n)),
+        below[count * n :].copy().reshape((count, 2)),
         rule,
         moments,
         allowed,

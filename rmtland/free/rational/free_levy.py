@@ -49,6 +49,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,16 +59,21 @@ from numpy.typing import ArrayLike, NDArray
 from rmtland.arguments import points
 from rmtland.free.rational.arcs import Arcs, BesideDrift
 from rmtland.laws.band_rules import square_root_rule
-from rmtland.laws.consistency import TOLERANCE, certify_once, passed
+from rmtland.laws.consistency import TOLERANCE, certify_once, passed, transform_failures
 from rmtland.laws.law import Complex, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.pointwise import upper_half_plane
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.laws.transform_values import gap_place
 from rmtland.solution import ConvergenceError, Solution, Status
 
 __all__ = ["FreeLevy"]
 
 _NODES = 24  # per band, of the cheap certificate
+_MIDWAY = math.sin(10 * math.pi / (2 * _NODES)) ** 2
+"""A place midway between two nodes, as a share of the band."""
+_ABOVE = math.sqrt(_MIDWAY * (1 - _MIDWAY)) * math.sinh(10 / (2 * _NODES))
+"""How far above it integrals over the band are exact to `rmtland.laws.transform_values.NEAR`."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +108,8 @@ class FreeLevy(LevyLaw):
     def _agrees(self) -> bool:
         """Whether everything belongs together, by a compiled check of the same kind."""
         if type(self) is not FreeLevy:  # it may have values of its own
-            return self._values_agree()
-        from rmtland.free.rational.band_masses import agrees
+            return self._values_agree() and not transform_failures(self)
+        from rmtland.free.rational.band_transforms import agrees_throughout
 
         atoms = self.atoms
         if len(atoms) > 1:
@@ -113,7 +119,33 @@ class FreeLevy(LevyLaw):
         drift, variance, rates, jumps = self._parameters
         moments = drift + float(rates @ jumps), variance + float(rates @ (jumps * jumps))
         edges = self._arcs.edges
-        return bool(agrees(edges, place, atom, rule, moments, TOLERANCE, *self._constants))
+        with np.errstate(all="ignore"):
+            asked = self._asked_transforms()
+        return asked is not None and bool(
+            agrees_throughout(edges, place, atom, rule, moments, TOLERANCE, asked, *self._constants)
+        )
+
+    def _asked_transforms(self) -> tuple[Real, Complex, Complex, Complex] | None:
+        """Points of the two heaviest bands, of a gap and above the axis, h and the potential there.
+
+        Points of bands are given apart, too; None where not all are solved.
+        """
+        edges, masses = self._arcs.edges.tolist(), self._arcs.masses.tolist()
+        bands = sorted(
+            zip(masses[::2], masses[1::2], edges[::2], edges[1::2], strict=True),
+            key=lambda band: band[0] - band[1],
+        )[:2]
+        inside = [low + _MIDWAY * (high - low) for _, _, low, high in bands]
+        height = _ABOVE * (bands[0][3] - bands[0][2])
+        (bottom, top), gap = self.hull, gap_place(self)
+        width = top - bottom
+        off = top + width if gap is None else gap
+        above = [inside[0] + 1j * height, bottom + 1j * width, top + 1j * width]
+        z = np.array([*inside, off, *above])
+        h, steps = self._solve(z)
+        return (
+            None if steps.min() < 0 else (z.real[: len(inside)].copy(), z, h, self._potential_of(h))
+        )
 
     def _values_agree(self) -> bool:
         """Ask values of `_pdf` and `_cdf` the same: the reference, also for derived classes."""
@@ -255,8 +287,7 @@ class FreeLevy(LevyLaw):
             h[real] = u + 1j * w
         rest = (z.imag != 0) & near
         c1, c2, reach = self._drift_form.constants
-        small = rest & (np.abs(z - drift) < reach)
-        if small.any():
+        if reach and (small := rest & (np.abs(z - drift) < reach)).any():
             edges = arcs.edges[arcs.criticals != 0]
             distance = np.abs(z[small, None] - edges).min(axis=1)
             small[small] = distance > 0.1 * np.abs(z[small] - drift)
@@ -303,7 +334,10 @@ class FreeLevy(LevyLaw):
         return h
 
     def _log_potential(self, z: Complex) -> Complex:
-        h = self._reciprocal(z)
+        return self._potential_of(self._reciprocal(z))
+
+    def _potential_of(self, h: Complex) -> Complex:
+        """Return the potential where 1/G is h."""
         value = self.levy.log_potential(h)
         _, variance, rates, jumps = self._parameters
         if variance or not jumps.size or abs(self._drift_form.c1) > 1e-2:
