@@ -6,6 +6,8 @@ such as `rmtland.audit` and `rmtland.plot` are attributes too. Until a name is a
 rmtland imports nothing at all.
 """
 
+import sys
+
 _OLD = {
     "DeconvolvedLaw": "rmtland.free",
     "SyntheticHessian": "rmtland.ensembles",
@@ -49,7 +51,24 @@ def __getattr__(name: str) -> object:
         if name in values["_names"]:
             values[name] = values["_find"](name)
             return values[name]
-    raise AttributeError(f"module 'rmtland' has no attribute {name!r}")
+        there = _name_in_a_room(name)
+        if there:
+            raise AttributeError(f"module 'rmtland' has no attribute {name!r}; there is {there}")
+    raise AttributeError(
+        f"module 'rmtland' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+    )
+
+
+def _name_in_a_room(name: str) -> str | None:
+    """Return where in a room a name is public, by a look into the files of all rooms."""
+    from pathlib import Path
+
+    here = Path(__file__).parent
+    for file in sorted(here.rglob("__init__.py*")):
+        public = file.read_text("utf-8").partition("__all__")[2]
+        if file.parent != here and f'"{name}"' in public:
+            return ".".join(("rmtland", *file.parent.relative_to(here).parts, name))
+    return None
 
 
 def __dir__() -> list[str]:

@@ -64,6 +64,7 @@ from .free import (
     Circular as Circular,
     Deconvolution as Deconvolution,
     FreeLevy as FreeLevy,
+    MatrixDyson as MatrixDyson,
     free_compression as free_compression,
     free_decompression as free_decompression,
     free_deconvolution as free_deconvolution,

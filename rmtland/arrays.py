@@ -118,8 +118,11 @@ def to_numpy(array: Array) -> NumpyArray:
         dense = array.detach().resolve_conj().resolve_neg().cpu()
         return np.asarray((dense.float() if precision_of(dense) == "bfloat16" else dense).numpy())
     try:
-        return np.asarray(array)
-    except RuntimeError:  # on a device that NumPy cannot read
+        found = np.asarray(array)
+        return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
+    except (RuntimeError, TypeError):  # on a device that NumPy cannot read
+        if isinstance(array, list | tuple):
+            return np.asarray([to_numpy(one) for one in array])
         if not hasattr(array, "__dlpack__"):
             raise
         return np.from_dlpack(array, device="cpu", copy=True)

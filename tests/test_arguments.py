@@ -472,6 +472,15 @@ def test_arrays_of_other_libraries_on_any_device(door, library):
     np.testing.assert_array_equal(np.asarray(got), np.asarray(expected))
 
 
+@pytest.mark.parametrize("door", DOORS)
+def test_lists_of_numbers_on_a_device(door):
+    xp = pytest.importorskip("array_api_strict")
+    values = [0.5, 1.0, 2.5]
+    there = [xp.asarray(value, device=xp.Device("device1")) for value in values]
+    got, expected = DOORS[door](there), DOORS[door](values)
+    np.testing.assert_array_equal(np.asarray(got), np.asarray(expected))
+
+
 def test_one_masked_number():
     for check in (*ONE_NUMBER, arguments.count):
         with pytest.raises((TypeError, ValueError), match="x must be"):

@@ -137,6 +137,16 @@ def test_the_warning_of_an_old_name_is_of_the_line_that_uses_it(room, name):
     assert [one.filename for one in caught] == [__file__]
 
 
+def test_a_name_that_is_in_a_room_is_said_to_be_there():
+    with pytest.raises(AttributeError, match=r"there is rmtland\.networks\.LossPoint$"):
+        rmtland.LossPoint  # noqa: B018
+    with pytest.raises(AttributeError, match=r"there is rmtland\.landscape\.sharpness\.curvature$"):
+        rmtland.curvature  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'Semicirle'$") as caught:
+        rmtland.Semicirle  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("Semicirle", rmtland)  # Python then suggests
+
+
 def test_python_m_rmtland():
     done = subprocess.run(
         [sys.executable, "-m", "rmtland", "--version"], capture_output=True, text=True

@@ -58,8 +58,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from rmtland.arguments import choice, count
-from rmtland.arrays import to_numpy
+from rmtland.arguments import choice, count, dense_array
+from rmtland.arrays import ROUNDING_UNITS
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.free import free_deconvolution, general_marchenko_pastur
 from rmtland.free.recovered import RecoveredLaw
@@ -165,7 +165,7 @@ class Shrinkage:
         return np.asarray((columns / self.values) @ columns.conj().T)
 
     def _orthonormal(self, vectors: ArrayLike) -> Real:
-        columns = to_numpy(vectors)
+        columns = dense_array("vectors", vectors)
         size = len(self.values)
         if columns.shape != (size, size):
             raise ValueError(
@@ -347,16 +347,16 @@ def _checked(spectrum: Spectrum | ArrayLike) -> Real:
             raise ValueError(
                 "expected all eigenvalues of one matrix; got a quadrature or several matrices"
             )
-        given = spectrum.eigenvalues.ravel()
+        given, unit = spectrum.eigenvalues.ravel(), ROUNDING_UNITS[spectrum.precision]
     else:
-        given = to_numpy(spectrum)
+        given = dense_array("eigenvalues", spectrum)
+        unit = np.finfo(given.dtype).eps if given.dtype.kind == "f" else 0.0
         if given.ndim != 1:
             raise ValueError(f"expected eigenvalues of shape (p,); got the shape {given.shape}")
     if given.dtype.kind not in "iuf":
         raise TypeError(f"expected real eigenvalues; got {given.dtype}")
     if given.size == 0 or not np.isfinite(given).all():
         raise ValueError("expected at least one eigenvalue, and all of them finite")
-    unit = np.finfo(given.dtype).eps if given.dtype.kind == "f" else 0.0
     values = np.sort(given.astype(np.float64))
     rounding = 4 * unit * len(values) * max(abs(values[0]), abs(values[-1]))
     if values[0] < -rounding:

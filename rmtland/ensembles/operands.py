@@ -12,6 +12,7 @@ import numpy as np
 
 from rmtland.arguments import dense_array
 from rmtland.laws import EmpiricalLaw, Law
+from rmtland.laws.discrete import without_rounding
 from rmtland.spectrum import Spectrum
 
 __all__ = ["law_of", "lowest", "positive_law"]
@@ -38,7 +39,7 @@ def law_of(name: str, value: object) -> Law:
         raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}")
     if not np.isfinite(array.astype(np.float64)).all():
         raise ValueError(f"{name} holds NaN or infinite eigenvalues; remove them first")
-    return EmpiricalLaw(array)
+    return without_rounding(EmpiricalLaw(array))
 
 
 def lowest(law: Law) -> float:

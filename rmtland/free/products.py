@@ -33,6 +33,7 @@ from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
 from rmtland.free.sums import Operand, as_free_sum, as_law
 from rmtland.laws.affine_law import Affine, affine
+from rmtland.laws.discrete import without_rounding
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
 from rmtland.laws.light_tails import cut_tails
@@ -96,7 +97,7 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     choice("method", method, METHODS)
     if not operands:
         raise ValueError("free_product needs at least one law")
-    laws = tuple(as_law("free_product", operand) for operand in operands)
+    laws = tuple(without_rounding(as_law("free_product", operand)) for operand in operands)
     for law in laws:
         if law.hull == (0, 0):
             raise ValueError(f"{law!r} has all its mass at zero, and so has the product")

@@ -33,7 +33,7 @@ from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.laws.affine_law import Affine, affine
-from rmtland.laws.discrete import EmpiricalLaw
+from rmtland.laws.discrete import EmpiricalLaw, without_rounding
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.light_tails import cut_tails
@@ -164,7 +164,7 @@ def as_law(verb: str, operand: Operand) -> Law:
             raise TypeError(f"{verb} takes one law, not a list; that of a sum is free_sum(*laws)")
         values = dense_array("eigenvalues", operand)
         if values.ndim == 1 and values.dtype.kind in "iuf" and values.size:
-            return EmpiricalLaw(values)
+            return without_rounding(EmpiricalLaw(values))
         raise TypeError(
             f"{verb} takes eigenvalues as one row of real numbers; got an array of shape "
             f"{values.shape} and type {values.dtype}"

@@ -39,6 +39,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import float_array
+from rmtland.arrays import ROUNDING_UNITS, precision_of
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.root_accuracy import moved_once
 from rmtland.spectrum import Spectrum
@@ -295,7 +296,11 @@ class EmpiricalLaw(PointMasses):
     eigenvalues: Real
     weights: Real | None = field(default=None)
 
+    _precision = "float64"
+    """In which the eigenvalues were given, which says how small a zero may be."""
+
     def __post_init__(self) -> None:
+        self.__dict__["_precision"] = precision_of(self.eigenvalues)
         places = float_array("eigenvalues", self.eigenvalues, ndim=1)
         order = np.argsort(places, kind="stable")
         if self.weights is not None:
@@ -346,9 +351,9 @@ class EmpiricalLaw(PointMasses):
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
         moved, _ = self._moved(self.eigenvalues, scale, shift)
-        return EmpiricalLaw(moved, self.weights)._rounded(
-            *self._moved(self._table[0], scale, shift)
-        )
+        image = EmpiricalLaw(moved, self.weights)
+        image.__dict__["_precision"] = self._precision
+        return image._rounded(*self._moved(self._table[0], scale, shift))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EmpiricalLaw):
@@ -368,7 +373,14 @@ class EmpiricalLaw(PointMasses):
         return f"<EmpiricalLaw of {self.eigenvalues.size} {kind} from {low} to {high}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.eigenvalues, self.weights), {"_off": self._off}
+        return (
+            type(self),
+            (self.eigenvalues, self.weights),
+            {
+                "_off": self._off,
+                "_precision": self._precision,
+            },
+        )
 
     @cached_property
     def _table(self) -> tuple[Real, Real]:
@@ -413,7 +425,8 @@ def without_rounding(law: Law) -> Law:
     if not isinstance(law, EmpiricalLaw):
         return law
     values = law.eigenvalues
-    tolerance = values.size * np.finfo(np.float64).eps * float(np.abs(values).max())
+    unit = ROUNDING_UNITS[law._precision]
+    tolerance = values.size * unit * float(np.abs(values).max())
     close = (np.abs(values) <= tolerance) & (values != 0)
     if not close.any():
         return law

@@ -23,7 +23,15 @@ from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.networks.cuda_graphs import times
 from rmtland.typing import Array, Tree
 
-__all__ = ["any_array", "detached", "is_single", "product_of", "real_array", "reshape_of"]
+__all__ = [
+    "any_array",
+    "detached",
+    "is_single",
+    "library_array",
+    "product_of",
+    "real_array",
+    "reshape_of",
+]
 
 
 def product_of(array: Array) -> Callable[[Array, Array], Array]:
@@ -94,7 +102,40 @@ def any_array(array: Tree, like: Array) -> Array:
     """
     if isinstance(like, np.ndarray):
         return dense_array("an argument", array)
-    return array_namespace(like).asarray(detached(array), **device_options(like))
+    return library_array("an argument", array, like)
+
+
+def library_array(name: str, value: Tree, like: Array) -> Array:
+    """Return something as an array of the library and device of `like`, which is not NumPy's.
+
+    Lists and arrays of NumPy are read by NumPy first: PyTorch would round the numbers of a list to
+    single precision, lose a mask, and refuse reversed rows or another order of bytes.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    value : array_like
+        The numbers.
+    like : array
+        An array of the library and device that compute.
+
+    Returns
+    -------
+    array
+        Of the dtype of the argument.
+
+    Raises
+    ------
+    ValueError
+        If some of the numbers are masked.
+    """
+    value = detached(value)
+    if isinstance(value, np.ndarray | list | tuple):
+        value = dense_array(name, value)
+        if not (value.flags.c_contiguous and value.flags.writeable and value.dtype.isnative):
+            value = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
+    return array_namespace(like).asarray(value, **device_options(like))
 
 
 def is_single(array: Array) -> bool:
@@ -139,14 +180,13 @@ def real_array(name: str, value: Array, ndim: int, like: Array) -> Array:
     ValueError
         If they are empty, have other axes, or are not all finite.
     """
-    value = detached(value)
     if isinstance(like, np.ndarray):
         value = dense_array(name, value)
         if value.dtype == like.dtype and value.ndim == ndim and value.size and is_finite(value):
             return np.ascontiguousarray(value)
         return float_array(name, value, ndim=ndim).astype(like.dtype, copy=False)
     xp = array_namespace(like)
-    array = xp.asarray(value, **device_options(like))
+    array = library_array(name, value, like)
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
         raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
     array = xp.astype(array, like.dtype, copy=False)

@@ -26,7 +26,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from rmtland.arguments import choice
+from rmtland.arguments import choice, dense_array
 from rmtland.networks.activation import ACTIVATIONS, activation
 from rmtland.networks.array_arguments import real_array
 from rmtland.networks.computed_once import computed_once
@@ -107,7 +107,8 @@ class CompiledLoss:
         if ACTIVATIONS.get(f.name) is not f or f.name not in COMPILED:
             choice("activation of a compiled loss", f.name, COMPILED)
             raise ValueError(f"{f!r} is not the activation of that name; use MLP.at instead")
-        data = LossData.of(np.array(x), np.array(y), _DOUBLE, net.widths, LOSSES[loss])
+        x, y = (np.array(dense_array(name, a)) for name, a in (("x", x), ("y", y)))
+        data = LossData.of(x, y, _DOUBLE, net.widths, LOSSES[loss])
         if not data.is_whole:
             raise ValueError(
                 f"{data.size} samples are too many to keep whole; use MLP.at, which reads chunks"

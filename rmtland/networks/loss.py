@@ -56,7 +56,7 @@ import numpy as np
 from rmtland.arguments import dense_array
 from rmtland.arrays import array_namespace, device_options, is_finite, placed, to_numpy
 from rmtland.networks.activation import ACTIVATIONS
-from rmtland.networks.array_arguments import detached
+from rmtland.networks.array_arguments import library_array
 from rmtland.typing import Array, Tree
 
 __all__ = ["LOSSES", "Loss", "OutputCurvature"]
@@ -391,7 +391,7 @@ class _Logistic(Loss):
         return placed(drawn.astype(np.float64), outputs)
 
     def targets(self, y: Array, *, samples: int, n_out: int, like: Array) -> Array:
-        array = y if hasattr(y, "ndim") else np.asarray(y)
+        array = y if hasattr(y, "ndim") else dense_array("y", y)
         if array.ndim == 1 and n_out == 1:
             array = array[:, None]
         array = super().targets(array, samples=samples, n_out=n_out, like=like)
@@ -407,7 +407,6 @@ class _Logistic(Loss):
 
 def _real(y: Array, like: Array) -> Array:
     """Return y in the library, device and dtype of `like`."""
-    y = detached(y)
     if isinstance(like, np.ndarray):
         array = dense_array("y", y)
         if array.dtype == like.dtype:
@@ -416,7 +415,7 @@ def _real(y: Array, like: Array) -> Array:
             raise TypeError(f"y must be real numbers; got dtype {array.dtype}")
         return array.astype(like.dtype)
     xp = array_namespace(like)
-    array = xp.asarray(y, **device_options(like))
+    array = library_array("y", y, like)
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
         raise TypeError(f"y must be real numbers; got dtype {array.dtype}")
     return xp.astype(array, like.dtype, copy=False)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, dense_array
 from rmtland.arrays import ArrayLibrary, array_namespace, device_options
 from rmtland.networks.array_arguments import real_array
 from rmtland.networks.fused_kernels import is_cupy
@@ -107,7 +107,7 @@ class LossData:
             if data is not None:
                 return data
         n_in, n_out = widths[0], widths[-1]
-        source = x if hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
+        source = x if hasattr(x, "shape") and hasattr(x, "dtype") else dense_array("x", x)
         shape = tuple(source.shape)
         if len(shape) != 2:
             raise ValueError(f"x must have 2 axes, one row per sample; got shape {shape}")
@@ -115,7 +115,7 @@ class LossData:
             raise ValueError(f"x is empty (shape {shape}); give at least one sample")
         if shape[1] != n_in:
             raise ValueError(f"x must have shape (m, {n_in}), one row per sample; got {shape}")
-        targets = y if hasattr(y, "shape") else np.asarray(y)
+        targets = y if hasattr(y, "shape") else dense_array("y", y)
         m = shape[0]
         if not targets.shape or int(targets.shape[0]) != m:
             raise ValueError(

@@ -163,9 +163,9 @@ def _written_out(matrix: Array) -> NumpyArray:
     operator = not sparse and not isinstance(matrix, np.ndarray) and hasattr(matrix, "matmat")
     if not (sparse or operator):
         return dense_array("matrix", matrix)
-    rows, columns = matrix.shape
-    if rows != columns:
+    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a matrix must have shape (p, p); got shape {matrix.shape}")
+    rows = matrix.shape[0]
     if rows > LARGEST_DENSE:
         what = "a sparse matrix" if sparse else "an operator"
         raise ValueError(

@@ -375,7 +375,8 @@ def _normalised(weights: Real) -> Real:
     """Return weights of sum 1 in every run, or say by how much they miss it."""
     if weights.min() < 0:
         raise ValueError(f"weights must be non-negative; the least is {weights.min()}")
-    sums = weights.sum(axis=1)
+    with np.errstate(over="ignore"):
+        sums = weights.sum(axis=1)
     off = np.abs(sums - 1)
     worst = int(off.argmax())
     if off[worst] > _WEIGHT_SUM:

@@ -152,6 +152,17 @@ def test_bad_input(given, options, words):
         nonlinear_shrinkage(given, **options)
 
 
+def test_a_null_space_in_single_precision_and_a_mask():
+    """A spectrum holds numbers of double precision, whatever they were computed in."""
+    x = np.random.default_rng(0).normal(size=(32, 16)).astype(np.float32)
+    spectrum = Spectrum.from_matrix(x @ x.T / 16)
+    assert spectrum.nodes.min() < -1e-8
+    found = nonlinear_shrinkage(spectrum, samples=16, population=Uniform(0.5, 1.5))
+    assert (found.eigenvalues == 0).sum() == 16
+    with pytest.raises(ValueError, match="eigenvalues masks 1 of its 2"):
+        nonlinear_shrinkage(np.ma.masked_array([1.0, 9.0], [0, 1]), samples=4)
+
+
 def test_wrong_types_and_vectors():
     with pytest.raises(TypeError, match="real eigenvalues"):
         nonlinear_shrinkage(np.array([1.0 + 1j, 2.0]), samples=9)

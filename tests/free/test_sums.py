@@ -1,13 +1,25 @@
 """free_sum."""
 
+import pickle
+
 import numpy as np
 import pytest
 from examples import examples
 from hypothesis import given
 from law_table import LAWS, phis, sigmas, triplets
 
-from rmtland import Law, MarchenkoPastur, Semicircle, Uniform, free_sum
-from rmtland.free import FreeLevy
+from rmtland import (
+    EmpiricalLaw,
+    Law,
+    MarchenkoPastur,
+    SampleCovariance,
+    Semicircle,
+    Uniform,
+    affine,
+    free_product,
+    free_sum,
+)
+from rmtland.free import FreeLevy, FreeProduct
 
 quick = examples(40)
 
@@ -112,3 +124,23 @@ def test_sums_in_any_unit(scale):
     one = free_sum(Uniform(0.0, 1.0), Uniform(0.0, 1.0)).support[0]
     other = free_sum(Uniform(0.0, scale), Uniform(0.0, scale)).support[0]
     np.testing.assert_allclose(np.array(other) / scale, one, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_eigenvalues_that_are_zero_within_rounding_are_zeros(dtype):
+    """Rounding on both sides of zero made products signed, and then two of them refused."""
+    x = np.random.default_rng(0).normal(size=(9, 3)).astype(dtype)
+    measured = np.linalg.eigvalsh(x @ x.T)
+    assert measured.dtype == dtype
+    assert 0 < (measured < 0).sum() < 6
+    exact = pickle.loads(pickle.dumps(affine(EmpiricalLaw(measured), scale=2.0)))
+    for law in (
+        free_product(measured, Uniform(1.0, 2.0)),
+        free_product(exact, Uniform(1.0, 2.0)),
+        free_product(measured, measured),
+        SampleCovariance(measured, 0.5).law,
+    ):
+        assert isinstance(law, FreeProduct)
+        assert max(part.mass_below(1e-9) for part in law.operands) == pytest.approx(2 / 3)
+        assert min(part.hull[0] for part in law.operands) == 0.0
+    assert free_sum(measured).atoms[0] == (0.0, pytest.approx(2 / 3))

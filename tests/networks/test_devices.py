@@ -184,3 +184,18 @@ def test_tensors_that_require_gradients_are_detached():
     assert not result.theta.requires_grad
     assert theta.requires_grad
     assert theta.grad is None
+
+
+def test_numbers_of_any_form_beside_a_tensor():
+    """PyTorch rounds lists to single precision, and refuses what is reversed or read-only."""
+    torch = pytest.importorskip("torch")
+    net, case = MLP((2, 2)), {"x": np.array([[0.1, 0.2], [0.3, 0.7]]), "y": np.eye(2)}
+    theta, v = np.array([0.1, 0.2, 0.3, 0.4]), [0.1, 0.7, 0.3, 0.2]
+    expected = net.at(theta, **case)
+    kept = case["x"].copy()
+    kept.flags.writeable = False
+    for x in (kept, case["x"].astype(">f8"), case["x"][::-1].copy()[::-1], torch.tensor(kept)):
+        for first in (torch.tensor(theta), list(theta)):
+            point = net.at(first, x, case["y"][::-1].copy()[::-1])
+            assert point.loss == pytest.approx(expected.loss, rel=1e-14)
+            np.testing.assert_allclose(np.asarray(point.hvp(v)), expected.hvp(v), rtol=1e-14)

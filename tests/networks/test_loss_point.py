@@ -154,3 +154,35 @@ def test_masked_labels_are_refused():
     labels = np.ma.masked_array([0, 1], mask=[False, True])
     with pytest.raises(ValueError, match="y masks 1 of its 2 values"):
         net.at(net.init(rng=0), np.ones((2, 2)), labels)
+
+
+@pytest.mark.parametrize("name", ["theta", "x", "y", "v"])
+def test_masked_entries_beside_an_array_of_another_library(name):
+    """PyTorch dropped the mask."""
+    xp = pytest.importorskip("array_api_strict")
+    case = NetworkCase((3, 5, 2), "tanh", True, 4)
+    given = {"theta": case.theta, "x": case.x, "y": case.y, "v": np.ones(len(case.theta))}
+    other = "x" if name == "theta" else "theta"
+    given[other] = xp.asarray(given[other])
+    given[name] = np.ma.masked_array(
+        given[name], mask=np.arange(given[name].size).reshape(given[name].shape) == 1
+    )
+    v = given.pop("v")
+    with pytest.raises(ValueError, match="masks 1 of its"):
+        case.net.at(**given).hvp(v)
+
+
+@pytest.mark.parametrize("loss", ["mse", "logistic"])
+def test_masked_rows_in_a_list_and_compiled_losses_with_a_mask(loss):
+    net = MLP((2, 1), loss=loss)
+    theta, x, y = np.ones(2), np.eye(2), np.array([[0.0], [1.0]])
+    masked = [np.ma.masked_array(row, row == 1.0) for row in x]
+    rows = [np.ma.masked_array(row, row == 1.0) for row in y]
+    for make in (
+        lambda: net.at(theta, masked, y),
+        lambda: net.at(theta, x, rows),
+        lambda: net.compiled(np.ma.masked_array(x, x == 1.0), y),
+        lambda: net.compiled(x, np.ma.masked_array(y, y == 1.0)),
+    ):
+        with pytest.raises(ValueError, match=r"masks [12] of its"):
+            make()

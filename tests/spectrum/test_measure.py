@@ -477,6 +477,8 @@ def test_weights_normalised_in_single_precision_are_taken(size, seed):
 
 
 def test_other_weights_are_refused_with_what_they_miss():
+    with pytest.raises(ValueError, match="run 0 sums to inf"):
+        Spectrum([1.0, 2.0], weights=[1e308, 1e308])
     with pytest.raises(ValueError, match=r"run 1 sums to 1\.2, off by \+0\.2 .*divide"):
         Spectrum([[1.0, 2.0], [1.0, 2.0]], [[0.5, 0.5], [0.7, 0.5]])
     with pytest.raises(ValueError, match=r"the least is -0\.5"):

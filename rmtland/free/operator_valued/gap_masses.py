@@ -25,10 +25,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.free.operator_valued.rank_values import nearest_rank
-from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
+from rmtland.free.operator_valued.resolvent_equation import ResolventEquation, Solved
 from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, SeenPoints
+from rmtland.free.operator_valued.small_matrices import solve_or_nan
 from rmtland.solution import ConvergenceError
-from rmtland.typing import Atoms, Real, Support
+from rmtland.typing import Atoms, Complex, Real, Support
 
 __all__ = ["GapMasses", "Structure", "mass_up_to"]
 
@@ -107,7 +108,8 @@ class GapMasses:
         heights = self._points.radius * 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0])
         z = places[:, None] + 1j * heights
         solved = self._equation.solutions(z.ravel())
-        masses = -heights * self._equation.trace(solved.matrices).imag.reshape(z.shape)
+        g = self._equation.trace(self._polished(z.ravel(), solved)).reshape(z.shape)
+        masses = -heights * g.imag
         accepted = solved.accepted.reshape(z.shape)
         found = []
         for place, row, good in zip(places, masses, accepted, strict=True):
@@ -119,6 +121,23 @@ class GapMasses:
                 mass = float(row[1 + np.argmin(changes)])
                 found.append((float(place), nearest_rank(mass, self._ranks, tolerance=2e-5)))
         return found
+
+    def _polished(self, z: Complex, solved: Solved) -> Complex:
+        """Matrices after one more step of Newton's method, where that is a small one.
+
+        Beside a heavy atom some coordinates are so large that the defect of the others, which say
+        what is left of the mass, is lost in their rounding.
+        """
+        u = solved.coordinates
+        system = self._equation.system(z, u)
+        with np.errstate(all="ignore"):
+            step = solve_or_nan(system.jacobian, system.defect[..., None])[..., 0]
+            size = np.abs(u).max(axis=1, initial=0.0)
+            small = np.abs(step).max(axis=1, initial=0.0) <= 1e-6 * size
+            after = self._equation.system(z, np.where(small[:, None], u - step, u)).matrices
+        axes = tuple(range(1, after.ndim))
+        good = (small & np.isfinite(after).all(axis=axes)).reshape(-1, *[1] * len(axes))
+        return np.where(good, after, solved.matrices)
 
     def put_atoms_in_gaps(self, bands: Support, atoms: list[tuple[float, float]]) -> None:
         """Find atoms between a band and the first node beside it."""

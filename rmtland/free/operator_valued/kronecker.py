@@ -62,8 +62,20 @@ def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[NumpyAr
         if array.dtype.kind not in "biufc":
             raise TypeError(f"a coefficient must hold numbers; got dtype {array.dtype}")
         c = array.astype(np.complex128)
-        if c.ndim != 2 or c.shape[0] != c.shape[1] or not np.isfinite(c).all():
+        square = c.ndim == 2 and 0 < c.shape[0] == c.shape[1]
+        if not square or not np.isfinite(c).all():
             raise ValueError(f"a coefficient must be a finite square matrix; got shape {c.shape}")
+        if terms and c.shape != terms[0][0].shape:
+            size = len(terms[0][0])
+            raise ValueError(
+                f"all coefficients must have one shape; got {(size, size)} and {c.shape}"
+            )
+        largest = float(np.abs(c).max())
+        if largest and not 1e-150 <= largest <= 1e150:
+            raise ValueError(
+                f"entries of a coefficient must have squares that floats hold; got one of "
+                f"{largest:.3g}: change the units"
+            )
         adjoint = c.conj().T
         terms.append((c, adjoint))
         if not np.array_equal(c, adjoint):

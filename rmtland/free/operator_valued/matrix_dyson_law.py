@@ -36,13 +36,15 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import float_array
+from rmtland.arguments import dense_array, entries, float_array
 from rmtland.free.operator_valued.kronecker import kronecker_covariance
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 from rmtland.free.operator_valued.resolvent_law import ResolventLaw
 from rmtland.typing import NumpyArray
 
 __all__ = ["MatrixDysonLaw", "block_gaussian", "kronecker_gaussian"]
+
+_LEAST_SHARE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def block_gaussian(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a size is not positive, or the variances are negative or not
-        symmetric.
+        If the shapes do not fit, a size is not positive or below 1e-8 of all of them, or the
+        variances are negative or not symmetric.
     TypeError
         If the values are not real numbers.
 
@@ -140,6 +142,11 @@ def block_gaussian(
     if shares.min() <= 0 or profile.min() < 0 or not np.array_equal(profile, profile.T):
         raise ValueError("sizes must be > 0, variances >= 0 and symmetric")
     shares = shares / shares.sum()
+    if shares.min() < _LEAST_SHARE:
+        raise ValueError(
+            f"each block must have a share of at least {_LEAST_SHARE:g} of the matrix, as less "
+            f"mass is not told from none; got one of {shares.min():.3g}"
+        )
     center = np.zeros(shares.size) if mean is None else float_array("mean", mean, ndim=1)
     return MatrixDysonLaw(MatrixDyson(center, profile * shares, weights=shares))
 
@@ -171,8 +178,12 @@ def kronecker_gaussian(
     --------
     rmtland.free.block_gaussian : blocks.
     """
-    if not len(coefficients):
+    matrices = entries("coefficients", coefficients)
+    if not matrices:
         raise ValueError("coefficients must hold at least one matrix")
-    covariance = kronecker_covariance(coefficients)
-    k = np.asarray(coefficients[0]).shape[0]
-    return MatrixDysonLaw(MatrixDyson(np.zeros(k) if mean is None else mean, covariance))  # type: ignore[arg-type]
+    covariance = kronecker_covariance(matrices)
+    k = np.shape(matrices[0])[0]
+    center = np.zeros(k) if mean is None else dense_array("mean", mean)
+    if center.shape not in ((k,), (k, k)):
+        raise ValueError(f"mean must have shape {(k, k)}, as a coefficient; got {center.shape}")
+    return MatrixDysonLaw(MatrixDyson(center, covariance))

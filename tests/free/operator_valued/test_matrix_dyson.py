@@ -441,6 +441,17 @@ def test_atom_inside_a_band():
     assert law.pdf(x) == pytest.approx(exact.pdf(x), abs=1e-10)
 
 
+def test_singular_values_of_a_narrow_rectangle():
+    """The equation at a small height was off by four fifths of the mass of the bands."""
+    share = 3e-8
+    law = block_gaussian([share, 1.0], [[0.0, 1.0], [1.0, 0.0]])
+    assert law.atoms == ((0.0, pytest.approx((1 - share) / (1 + share), abs=4e-16)),)
+    assert law.cdf(0.5) == pytest.approx(1 / (1 + share), abs=1e-13)
+    spread = 2 * share**0.5 / (1 + share)  # singular values of a matrix whose ratio is `share`
+    high = np.sqrt(1 + spread)
+    assert law.support[1][1] == pytest.approx(high, rel=1e-12)
+
+
 def test_unsolved_points_say_so():
     law = block_gaussian([1.0, 3.0], [[0.0, 4.0], [4.0, 0.0]])
     solution = law.solve([0.0, 1.0], throw=False)
@@ -483,6 +494,19 @@ def test_blocks_are_checked():
         kronecker_gaussian([])
     with pytest.raises(ValueError, match="square"):
         kronecker_gaussian([np.ones((2, 3))])
+    for wrong, options, words in (
+        ([np.zeros((0, 0))], {}, r"square matrix; got shape \(0, 0\)"),
+        ([np.eye(2), np.eye(3)], {}, "all coefficients must have one shape"),
+        ([np.eye(2)], {"mean": np.eye(3)}, r"mean must have shape \(2, 2\), as a coefficient"),
+        ([1e200 * np.eye(2)], {}, r"squares that floats hold; got one of 1e\+200"),
+        ([1e-200 * np.eye(2)], {}, "squares that floats hold; got one of 1e-200"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            kronecker_gaussian(wrong, **options)
+    with pytest.raises(TypeError, match="coefficients must be a list or a tuple; got 5"):
+        kronecker_gaussian(5)
+    with pytest.raises(ValueError, match=r"a share of at least 1e-08 .* got one of 1e-09"):
+        block_gaussian([1e-9, 1.0], np.ones((2, 2)))
 
 
 @pytest.mark.parametrize("route", ["gaussian", "subordination"])
