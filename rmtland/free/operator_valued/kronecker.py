@@ -56,7 +56,7 @@ def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[NumpyAr
     --------
     rmtland.free.kronecker_gaussian : the law of matrices with such a covariance.
     """
-    terms = []
+    terms: list[tuple[NumpyArray, NumpyArray]] = []
     for matrix in entries("coefficients", coefficients):
         array = dense_array("a coefficient", matrix)
         if array.dtype.kind not in "biufc":

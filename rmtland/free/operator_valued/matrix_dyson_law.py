@@ -173,6 +173,8 @@ def kronecker_gaussian(
     ------
     ValueError
         If there is no coefficient, or a shape does not fit.
+    TypeError
+        If the coefficients are no sequence, or a coefficient holds no numbers.
 
     See Also
     --------
