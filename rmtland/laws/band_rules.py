@@ -76,8 +76,14 @@ def square_root_rule(n: int) -> Rule:
 
 
 @cache
-def end_rule() -> tuple[Real, Real, Real, Real]:
+def end_rule(left: int = 32, right: int = 32) -> tuple[Real, Real, Real, Real]:
     """Return the trapezoidal rule in v, for any power of the density at the ends.
+
+    Parameters
+    ----------
+    left, right : int
+        Number of nodes on either side of the middle: each is a factor of 1.65 closer to its end.
+        The nearest of 32 are 1e-7 away, of 680 2e-148.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def end_rule() -> tuple[Real, Real, Real, Real]:
         Distances of the nodes from 0 and from 1, weights, and the matrix that takes weights times
         values to integrals up to the nodes.
     """
-    return _rule_in_v(step=0.5, count=65)
+    return _rule_in_v(step=0.5, left=left, right=right)
 
 
 @cache
@@ -100,14 +106,15 @@ def piece_rule() -> Rule:
     Rule
         The rule; it has no series whose last coefficients would be looked at.
     """
-    share, rest, weights, below = _rule_in_v(step=0.4, count=121)
+    share, rest, weights, below = _rule_in_v(step=0.4, left=60, right=60)
     return Rule(share, rest, weights, below, np.empty((0, share.size)))
 
 
-def _rule_in_v(*, step: float, count: int) -> tuple[Real, Real, Real, Real]:
+def _rule_in_v(*, step: float, left: int, right: int) -> tuple[Real, Real, Real, Real]:
     from scipy.special import sici
 
-    v = step * (np.arange(count) - count // 2)
+    count = left + 1 + right
+    v = step * (np.arange(count) - left)
     share, rest = 1 / (1 + np.exp(-v)), 1 / (1 + np.exp(v))
     order = np.arange(count)
     below = 0.5 + sici(np.pi * (order[:, None] - order))[0] / np.pi

@@ -39,6 +39,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -79,6 +80,20 @@ def _is_wrong(density: Real, noise: float) -> bool:
     """Whether a density is negative somewhere, or only noise next to the end of its band."""
     floor = noise * float(density.max())
     return bool(density.min() < 0 or density[0] <= floor or density[-1] <= floor)
+
+
+def _nodes_beside(end: float, width: float, last: float, before: float) -> int:
+    """How many nodes the rule for any power has on the side of an end, up to 680.
+
+    From the masses of the two that are closest to it by the usual rule: what the power leaves
+    beyond the last node falls about twice as fast as the mass there.
+    """
+    if not 0 < last < before:
+        return 32
+    power = 2 * math.log(before / last)  # of the distance, in the mass within it
+    missing = math.log(last / power / 1e-10) / (2 * power)
+    rounding = math.log(1e-3 * width / math.ulp(end))
+    return max(32, math.ceil(2 * min(16 + missing, rounding, 340.0)))
 
 
 @dataclass
@@ -221,7 +236,7 @@ def _rounded_mass(law: Law) -> float:
     ends = [end for band in law.support for end in band]
     places = np.array([*ends, *law._singular_places])
     places = places[np.isfinite(places)]
-    step = 16 * np.spacing(np.abs(places))
+    step = 16 * np.maximum(np.spacing(np.abs(places)), np.finfo(float).tiny)
     mass = law._cdf(places + step) - law._mass_below(places - step)
     for place, weight in law.atoms:
         mass = mass - np.where(np.abs(places - place) <= step, weight, 0.0)
@@ -315,6 +330,7 @@ class _Check:
             finer = [self._refined, self._by_ends]
             if any(band.low < place < band.high for place in self.law._singular_places):
                 finer.reverse()  # only the rule for any power divides the band there
+            finer.append(partial(self._by_ends, far=True))
             for again in (None, *finer):
                 if again is not None:
                     bands[i] = band = again(band.low, band.high, levels)
@@ -417,15 +433,20 @@ class _Check:
             low, high, rule, x, np.where(np.isposinf(density), 0.0, density), below, level
         )
 
-    def _by_ends(self, low: float, high: float, level: Levels) -> _Band:
-        """Return a band by the rule that takes any power of the density at its ends."""
-        share, rest, weights, below = end_rule()
-        inner = [*(place for place, _ in self.atoms), *self.law._singular_places]
-        cuts = sorted({cut for cut in inner if low < cut < high})
+    def _by_ends(self, low: float, high: float, level: Levels, *, far: bool = False) -> _Band:
+        """Return a band by the rule that takes any power of the density at its ends.
+
+        Powers near -1 leave mass within 1e-7 of an end, not all of it as the power has it: `far`.
+        """
+        split = [*(place for place, _ in self.atoms), *self.law._singular_places]
+        cuts = sorted({cut for cut in split if low < cut < high})
         places: list[Real] = []
+        inner: list[Real] = []
         masses: list[Real] = []
         worst = 0.0
         for a, b in pairwise([low, *cuts, high]):
+            nodes = self._far(a, b) if far else (32, 32)
+            share, rest, weights, below = end_rule(*nodes)
             x = places_between(a, b, share, rest)
             density, got = self.law._pdf(x), self.law._cdf(x)
             fall = -float(np.diff(got).min())
@@ -444,11 +465,19 @@ class _Check:
                 worst, off, fall, math.inf if _is_wrong(density, self.law._density_noise) else 0.0
             )
             places.append(np.concatenate([[a], x, [b]]))
+            inner.append(x[nodes[0] - 32 : nodes[0] + 33])
             masses.append(np.concatenate([tails[:1], part, tails[1:]]))
         values = None if cuts else np.concatenate([[0.0], np.where(part > 0, density, 0.0), [0.0]])
         x = np.concatenate(places)
-        middle = asked_between(self.law, max(places, key=np.ptp))  # of no cut, where pieces meet
+        middle = asked_between(self.law, max(inner, key=np.ptp))  # of no cut, where pieces meet
         return _Band(low, high, x, np.concatenate(masses), worst, values, 24, middle)
+
+    def _far(self, a: float, b: float) -> tuple[int, int]:
+        """Numbers of nodes on either side that powers near -1 need between two points."""
+        share, rest, weights, _ = (each[[0, 1, -2, -1]] for each in end_rule())
+        masses = self.law._pdf(places_between(a, b, share, rest)) * weights * (b - a)
+        left, inner, outer, right = masses.tolist()
+        return _nodes_beside(a, b - a, left, inner), _nodes_beside(b, b - a, right, outer)
 
     def _distribution(self, bands: list[_Band], stops: Real, gaps: Real) -> list[str]:
         """Compare the distribution function off the bands with the masses to the left."""

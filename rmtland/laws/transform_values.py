@@ -264,7 +264,7 @@ def transform_defects(
     far, rough = [low + 1j * (high - low), high + 1j * (high - low)], [FAR, FAR]
     smooth = _smooth_part(law, bands)
     if smooth is not None:
-        k = 2 * smooth.x.size // 5
+        k = int(np.searchsorted(smooth.x, smooth.between.place)) - 1
         share = (float(smooth.x[k]) - smooth.low) / (smooth.high - smooth.low)
         height = (smooth.high - smooth.low) * math.sqrt(share * (1 - share))
         far.append(smooth.x[k] + 1j * height * math.sinh(10 / smooth.order))

@@ -22,7 +22,17 @@ from rmtland import (
 )
 from rmtland.free import block_gaussian, free_variables, law_of_polynomial
 from rmtland.free.rational.free_levy import FreeLevy
-from rmtland.laws import Discrete, Law, LevyTriplet, Normal, Uniform, consistency, mixture
+from rmtland.laws import (
+    Arcsine,
+    Discrete,
+    FussCatalan,
+    Law,
+    LevyTriplet,
+    Normal,
+    Uniform,
+    consistency,
+    mixture,
+)
 from rmtland.laws.band_rules import square_root_rule
 from rmtland.laws.consistency import passed
 from rmtland.laws.pushforward import pushforward
@@ -439,3 +449,15 @@ def test_no_thread_sees_values_of_a_law_that_another_one_is_checking():
         with pytest.raises(ConvergenceError, match="mass"):
             pool.submit(law.pdf, 1.0).result(30)
     assert not passed(law)
+
+
+@pytest.mark.parametrize(
+    ("order", "operand"),
+    [(3.485, free_power(Arcsine(0.0, 0.432), 1.765)), (12.0, Uniform(0.0, 1.0))],
+)
+def test_powers_near_minus_one_pass_the_cheap_check(order, operand):
+    """A hundredth of the mass and more lies within 1e-7 of the end."""
+    law = free_product(FussCatalan(order), operand)
+    assert consistency.defects(law) == []
+    heavier = of_type(law, _pdf=lambda f, x: (1 + 1e-6) * f(x))
+    assert "has the mass 1.000001" in consistency.defects(heavier)[0]
