@@ -12,6 +12,7 @@ import warnings
 from itertools import pairwise
 from typing import NamedTuple
 
+import flint
 import mpmath
 import numpy as np
 from hypothesis import strategies as st
@@ -531,11 +532,37 @@ def _total(polynomials):
 
 
 def exact_roots(coefficients):
-    """Roots in the working precision of mpmath; coefficients from the highest power on."""
-    with warnings.catch_warnings():
-        # mpmath 1.4 warns of the order of the coefficients, mpmath 1.3 knows no other.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return mpmath.polyroots(coefficients, maxsteps=2000, extraprec=400)
+    """Roots in the working precision of mpmath; coefficients from the highest power on.
+
+    Simple ones are isolated by ball arithmetic, which proves them; multiple ones it refuses.
+    """
+    precision = flint.ctx.prec
+    flint.ctx.prec = 2 * (mpmath.mp.prec + 400)
+    try:
+        polynomial = flint.acb_poly([_ball(c) for c in reversed(coefficients)])
+        balls = polynomial.roots(tol=flint.arb((1, -mpmath.mp.prec - 400)), maxprec=5000)
+    except ValueError:
+        with warnings.catch_warnings():
+            # mpmath 1.4 warns of the order of the coefficients, mpmath 1.3 knows no other.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return mpmath.polyroots(coefficients, maxsteps=2000, extraprec=400)
+    finally:
+        flint.ctx.prec = precision
+    return [mpmath.mpc(_middle(ball.real), _middle(ball.imag)) for ball in balls]
+
+
+def _ball(number):
+    """The same number, exactly."""
+    parts = []
+    for part in (mpmath.re(number), mpmath.im(number)):
+        sign, digits, exponent, _ = mpmath.mpf(part)._mpf_
+        parts.append(flint.arb((-int(digits) if sign else int(digits), int(exponent))))
+    return flint.acb(*parts)
+
+
+def _middle(ball):
+    digits, exponent = ball.mid().man_exp()
+    return mpmath.ldexp(mpmath.mpf(int(digits)), int(exponent))
 
 
 def exact_reciprocal(law, z):
