@@ -30,7 +30,7 @@ from rmtland.free.subordination.sum_equation import SumEquation
 from rmtland.laws.gaps import Gap
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyTriplet
-from rmtland.typing import ArrayLike, Atoms, Values
+from rmtland.typing import ArrayLike, Atoms, Complex, Values
 
 __all__ = ["FreeSum"]
 
@@ -178,6 +178,21 @@ class FreeSum(SubordinatedLaw):
     def _critical(self) -> tuple[float, ...]:
         """Places where an atom would be if its mass were not exactly zero: ends of bands."""
         return tuple(place for place, rest in self._sums_of_atoms if abs(rest) <= 1e-14)
+
+    def _log_potential(self, z: Complex) -> Complex:
+        """L; where all points are well above the axis neither bands nor gaps are sought for it."""
+        if "_half_plane" not in vars(self) and self._is_well_above(z):
+            state, steps = self.solver.above_axis(z)
+            if (steps >= 0).all():
+                with np.errstate(all="ignore"):
+                    return self.equation.log_potential(z, state)
+        return super()._log_potential(z)
+
+    def _is_well_above(self, z: Complex) -> bool:
+        """Whether no point is far, nor so low that ends of bands or singular points matter."""
+        if self.atoms or self._critical or self._far.holds(z).any():
+            return False
+        return bool((z.imag > 1e-9 * self._scale).all())
 
     @cached_property
     def _singular_points(self) -> tuple[SingularPoint | InnerAtom, ...]:
