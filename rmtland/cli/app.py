@@ -8,8 +8,10 @@ own, the traceback from that function on), 130 interrupted.
 from __future__ import annotations
 
 import codecs
+import functools
 import io
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -80,7 +82,7 @@ def main() -> None:
     _write_in_any_encoding()
     try:
         with no_interrupt_lost():
-            code = app(standalone_mode=False)
+            code = _parser()(standalone_mode=False)
     except KeyboardInterrupt:
         _fail(_INTERRUPTED, 130)
     except Stopped as stop:
@@ -101,6 +103,12 @@ def main() -> None:
     if code == 130:  # some versions of the parser turn an interrupt into this code
         _fail(_INTERRUPTED, 130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@functools.cache
+def _parser() -> Callable[..., object]:
+    """Return the parser of all commands; it takes 50 ms to make, and is made once in a process."""
+    return typer.main.get_command(app)
 
 
 def _write_in_any_encoding() -> None:

@@ -61,3 +61,16 @@ def test_what_is_given_out_may_be_written_over(law):
         np.testing.assert_array_equal(-g.imag / np.pi, law.pdf(x))
         for row in (state.common, *state.omegas, steps):
             row[:] = -1
+
+
+@pytest.mark.parametrize("heavy", [0.5, 0.9], ids=["no atoms", "an atom in a gap"])
+def test_well_above_the_axis_no_bands_are_sought(heavy):
+    pair = (Discrete((0.0, 9.0), (heavy, 1 - heavy)), Discrete((0.0, 2.0, 4.0), (0.4, 0.3, 0.3)))
+    law, fresh = free_sum(*pair), free_sum(*pair)
+    z = np.linspace(-2.0, 15.0, 9) + 1j * np.array([1e-5, 1e-3, 0.5] * 3)
+    potential = law.log_potential(z)
+    assert ("_real_gaps" in vars(law)) == bool(law.atoms) == (heavy == 0.9)
+    fresh.cdf(0.0)
+    np.testing.assert_array_equal(fresh.log_potential(z), potential)
+    law.log_potential(np.append(z, 1e-12j))  # so low that they matter
+    assert "_real_gaps" in vars(law)
