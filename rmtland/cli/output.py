@@ -210,7 +210,7 @@ def write_png(figure: Figure, folder: Path, name: str, *, dpi: int) -> None:
     from rmtland.report.pictures import palette_png, words_of
 
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=dpi)
+    figure.savefig(picture, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
     with Image.open(picture) as whole, replaced(folder, name) as (stream, _):
         stream.write(palette_png(whole, words=words_of(figure)))
 

@@ -68,7 +68,7 @@ def picture_of(figure: Figure, *, caption: str = "", name: str = "") -> Picture:
         versions.append(("image/svg+xml", stream.getvalue()))
     for dots in _PIXELS:
         stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=dots)
+        figure.savefig(stream, format="png", dpi=dots, pil_kwargs={"compress_level": 0})
         with opened(stream) as whole:
             versions.append(("image/png", palette_png(whole)))
     return Picture(tuple(versions), words_of(figure), caption=caption, name=name)

@@ -13,6 +13,7 @@ from PIL import Image
 from rmtland.landscape.critical_points import Certificate
 from rmtland.sweep import Store, StoreError
 
+LOOK_AT_PICTURES = {"test_points_are_found_drawn_written_and_verified"}
 FIND = ("critical-points", "find", "--starts", 1, "--workers", 1)
 SMALL = (
     "critical-points",

@@ -16,6 +16,11 @@ from rmtland.reproduction.critical_points import CriticalPointsFigure
 from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import executors
 
+LOOK_AT_PICTURES = {
+    "test_writes_picture_table_and_numbers",
+    "test_same_seed_same_bytes_and_results_kept_on_request",
+    "test_a_committed_figure_is_drawn_again",
+}
 FILES = ["rmtland-output/fig1.csv", "rmtland-output/fig1.json", "rmtland-output/fig1.png"]
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+LOOK_AT_PICTURES = {"test_barriers_are_printed_drawn_and_written"}
 SMALL = (
     "landscape",
     "connect",

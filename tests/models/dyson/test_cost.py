@@ -26,11 +26,11 @@ def test_the_memory_of_a_table_is_stated(coupling):
     tabulated_law(network(n=3, m=6, coupling=coupling), points=20)  # what is loaded once
     tracemalloc.start()
     try:
-        tabulated_law(network(n=6, m=64, coupling=coupling), points=30)
+        tabulated_law(network(n=6, m=64, coupling=coupling), points=20)
         used = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert used < table_memory(model, points=30) < 10 * used
+    assert used < table_memory(model, points=20) < 10 * used
 
 
 @pytest.fixture
