@@ -254,7 +254,8 @@ def table_memory(model: Equation, *, points: int = 60) -> int:
         For the solution of a point, and the states kept to start others from.
     """
     n1, m = model.features.shape
-    return int(model.memory + min(_STATES, 2 * points * 16 * (n1**2 + m**2)) + 2**21)
+    kept = 2 * (points + _CHECKED)
+    return int(model.memory + min(_STATES, kept * 16 * (n1**2 + m**2)) + 2**21)
 
 
 class _Table:
