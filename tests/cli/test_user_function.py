@@ -29,6 +29,7 @@ def folder(tmp_path, monkeypatch):
     for file in ("run.py", "json.py", "rmtland.py"):
         (tmp_path / file).write_text(CODE)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "run", raising=False)  # of other tests
     before = dict(sys.modules)
     yield tmp_path
     for module in set(sys.modules) - set(before):
