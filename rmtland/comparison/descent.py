@@ -79,9 +79,15 @@ class Descent:
             ]
         )
 
-    def jacobian(self, points: Points, position: Real, *, checked: bool = False) -> Real:
-        """Difference quotients towards whichever side the family exists on."""
-        here = self.defect(points, position, checked=checked)
+    def jacobian(
+        self, points: Points, position: Real, *, here: Real | None = None, checked: bool = False
+    ) -> Real:
+        """Difference quotients towards whichever side the family exists on.
+
+        Where the defect at the position is known, it is given as `here`.
+        """
+        if here is None:
+            here = self.defect(points, position, checked=checked)
         columns = []
         for i, step in enumerate(self.steps(position)):
             column = np.zeros(here.shape)
@@ -101,15 +107,23 @@ class Descent:
         Where that member is refused as a law, the descent is repeated with a check at every step;
         one that is refused even so counts as one that does not exist.
         """
-        for checked in (False, True):
-            end = self._descend(points, start, steps, checked=checked)
+        end, _ = self.glance(points, start, steps=steps)
+        return self.settle(points, start, end, steps=steps)
+
+    def settle(
+        self, points: Points, start: Real, end: Real, *, steps: int = 200
+    ) -> tuple[Real, float]:
+        """Return what `run` does, of a descent that ended at a member without a check of it."""
+        here = self.defect(points, end, checked=True)
+        if here.min() >= points.nowhere:
+            end, _ = self.glance(points, start, steps=steps, checked=True)
             here = self.defect(points, end, checked=True)
-            if here.min() < points.nowhere:
-                break
         return end, float(here @ here) / 2
 
-    def _descend(self, points: Points, start: Real, steps: int, *, checked: bool) -> Real:
-        """Return the position at which least squares end."""
+    def glance(
+        self, points: Points, start: Real, *, steps: int, checked: bool = False
+    ) -> tuple[Real, float]:
+        """Return where least squares end, a member whose law is as a rule not checked, and cost."""
         low, high = self.ends()
         room = 1e-9 * np.maximum(high - low, 1e-300)
         scale = np.array(
@@ -118,16 +132,27 @@ class Descent:
                 for box, u in zip(self.boxes.values(), start, strict=True)
             ]
         )
+        last = np.empty(0), np.empty(0)
+
+        def defect(u: Real) -> Real:
+            nonlocal last
+            last = u.copy(), self.defect(points, u, checked=checked)
+            return last[1]
+
+        def jacobian(u: Real) -> Real:
+            here = last[1] if np.array_equal(u, last[0]) else None
+            return self.jacobian(points, u, here=here, checked=checked)
+
         result = least_squares(
-            lambda u: self.defect(points, u, checked=checked),
+            defect,
             np.clip(start, low + room, high - room),
-            jac=lambda u: self.jacobian(points, u, checked=checked),
+            jac=jacobian,
             bounds=(low, high),
             method="trf",
             x_scale=scale,
             max_nfev=steps,
         )
-        return np.asarray(result.x)
+        return np.asarray(result.x), float(result.fun @ result.fun) / 2
 
     def ends(self) -> tuple[Real, Real]:
         """Return the positions of the bounds."""

@@ -17,6 +17,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -100,22 +101,49 @@ def starting_positions(
         )
     width = float(points.x[-1] - points.x[0])
     apart = np.array([1.0 if box.positive else 0.1 * width for box in boxes.values()])
-    short = [
-        descent.run(coarse, position, steps=_SHORT)
-        for position in _apart(scored, apart, rough * _SCREENED * number)
-    ]
-    return _apart([(cost, position) for position, cost in short], apart / 100, number)
+    begun = _apart(scored, apart, rough * _SCREENED * number)
+    return _best_ends(descent, coarse, begun, apart / 100, number)
+
+
+def _best_ends(
+    descent: Descent, points: Points, begun: list[Real], apart: Real, number: int
+) -> list[Real]:
+    """Return the best ends of short descents that are far from each other.
+
+    Only their laws are checked: where one is refused, the descent is repeated with checks, and its
+    new end takes its place among the others.
+    """
+    glances = (descent.glance(points, start, steps=_SHORT) for start in begun)
+    waiting = [(cost, i, end, False) for i, (end, cost) in enumerate(glances)]
+    heapify(waiting)
+    chosen: list[Real] = []
+    while waiting and len(chosen) < number:
+        cost, i, end, sound = heappop(waiting)
+        if not _is_far(end, chosen, apart):
+            continue
+        if not sound:
+            end, settled = descent.settle(points, begun[i], end, steps=_SHORT)
+            if settled != cost:
+                heappush(waiting, (settled, i, end, True))
+                continue
+        chosen.append(end)
+    return chosen
 
 
 def _apart(scored: list[tuple[float, Real]], apart: Real, number: int) -> list[Real]:
     """Return the best points that are far from each other in some coordinate."""
     chosen: list[Real] = []
     for _, position in sorted(scored, key=lambda pair: pair[0]):
-        if all((np.abs(position - other) > apart).any() for other in chosen):
+        if _is_far(position, chosen, apart):
             chosen.append(position)
         if len(chosen) == number:
             break
     return chosen
+
+
+def _is_far(position: Real, chosen: list[Real], apart: Real) -> bool:
+    """Whether a point is far from each of those chosen in some coordinate."""
+    return all((np.abs(position - other) > apart).any() for other in chosen)
 
 
 def _listed(starts: Any) -> list[Any]:

@@ -541,6 +541,24 @@ def test_a_descent_whose_end_is_refused_is_repeated_among_laws_that_pass():
     assert cost == pytest.approx((points.defect(Semicircle(1.05)) ** 2).sum() / 2, rel=0.5)
     _, cost = descent.run(points, descent.position({"variance": 0.9}))
     assert cost == 2 * points.x.size  # as where there is no law
+    found = fit(spectrum, family, bounds={"variance": (0.1, 200.0)}, rng=0, resamples=0, starts=1)
+    assert found.parameters["variance"] == pytest.approx(1.05, abs=0.01)  # no start is refused
+
+
+def test_a_descent_solves_no_member_twice():
+    spectrum, seen = at_quantiles(MODELS[0], 40), []
+
+    def family(variance, center):
+        seen.append((variance, center))
+        return Semicircle(variance, center)
+
+    chosen = Family.of(family, None)
+    descent = Descent(chosen, chosen.boxes(spectrum, None, np.random.default_rng(0)))
+    seen.clear()
+    descent.glance(
+        FitPoints.of(spectrum, 2), descent.position({"variance": 9.0, "center": 3.0}), steps=8
+    )
+    assert len(seen) == len(set(seen)) > 20
 
 
 def test_values_without_a_check_leave_no_trace():

@@ -18,8 +18,8 @@ Examples
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -67,13 +67,14 @@ class BesideDrift:
             return cls(1.0, 0.0, 0.0, (0.0, 0.0))
         if len(triplet.rates) == 1 and variance:  # one rounded operation each
             return cls(1 - triplet.rates[0], -triplet.rates[0] / triplet.jumps[0], 0.0, (0.0, 0.0))
-        parts = [
-            (Fraction(rate), Fraction(rate) / Fraction(jump))
-            for rate, jump in zip(triplet.rates, triplet.jumps, strict=True)
-        ]
+        top, bottom = 0, 1  # of the sum of rate/jump, exactly
+        for rate, jump in zip(triplet.rates, triplet.jumps, strict=True):
+            a, b = rate.as_integer_ratio()
+            c, d = jump.as_integer_ratio()
+            top, bottom = top * (b * c) + a * d * bottom, bottom * (b * c)
         try:
-            c1 = float(1 - sum(rate for rate, _ in parts))
-            c2 = float(-sum(part for _, part in parts))
+            c1 = math.fsum([1.0, *(-rate for rate in triplet.rates)])
+            c2 = -top / bottom + 0.0  # no -0.0
         except OverflowError:
             raise ValueError(_BEYOND.format(triplet)) from None
         left_out = 0.0, 0.0
@@ -129,8 +130,8 @@ class Arcs(NamedTuple):
     weights: Real
 
     @classmethod
-    def of(cls, triplet: LevyTriplet) -> Arcs:
-        """Find the arcs of a triplet.
+    def of(cls, triplet: LevyTriplet, beside: BesideDrift | None = None) -> Arcs:
+        """Find the arcs of a triplet; its form beside the drift is made where it is not given.
 
         Raises
         ------
@@ -155,7 +156,9 @@ class Arcs(NamedTuple):
         order = np.argsort(poles)
         poles, weights = poles[order], weights[order]
         criticals = np.asarray(edges.critical_points(poles, weights))
-        criticals, high, low, slopes = _without_diffusion(criticals, triplet, rates, jumps)
+        criticals, high, low, slopes = _without_diffusion(
+            criticals, triplet, beside or BesideDrift.of(triplet)
+        )
         _refuse(not (np.isfinite(high).all() and np.isfinite(low).all()), _BEYOND, triplet)
         _refuse((high[::2] >= high[1::2]).any(), _NARROW, triplet)
         offsets = criticals[:, None] - poles
@@ -237,12 +240,12 @@ def _refuse(wrong: bool | np.bool_, sentence: str, triplet: LevyTriplet) -> None
 
 
 def _without_diffusion(
-    criticals: Real, triplet: LevyTriplet, rates: Real, jumps: Real
+    criticals: Real, triplet: LevyTriplet, beside: BesideDrift
 ) -> tuple[Real, Real, Real, Real]:
     """Critical points that bound arcs, the edges there in two parts, and the slopes."""
     from rmtland.free.rational import edges
 
-    beside = BesideDrift.of(triplet)
+    rates, jumps = np.array(triplet.rates), np.array(triplet.jumps)
     criticals = _beside_drift(criticals, beside, rates, jumps)
     places = np.array([_edge_place(h, beside, triplet.drift, 0.0, rates, jumps) for h in criticals])
     # A gap below rounding, between an unbounded density and the next edge, is left out.

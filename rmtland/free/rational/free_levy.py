@@ -210,7 +210,7 @@ class FreeLevy(LevyLaw):
 
     @cached_property
     def _arcs(self) -> Arcs:
-        return Arcs.of(self.levy)
+        return Arcs.of(self.levy, None if self.levy.variance else self._drift_form)
 
     @property
     def support(self) -> Support:
