@@ -58,6 +58,7 @@ What a test at 5 % rejects that takes an estimated variance for a known one:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -107,7 +108,8 @@ class EdgeLaw:
         if self.blur:
             # F'' is positive left of the mode only; where the expansion has come to its end, far
             # right of it, the ratio is the rarer of the two
-            bend = float(law.pdf(x + _STEP) - law.pdf(x - _STEP)) / (2 * _STEP)
+            right, left = law.pdf(np.array([x + _STEP, x - _STEP]))
+            bend = float(right - left) / (2 * _STEP)
             tail += min(self.blur / 2, _MOST * tail / max(abs(bend), 1e-300)) * bend
         return min(max(tail, 0.0), 1.0)
 
@@ -124,11 +126,17 @@ class EdgeLaw:
         float
             In the units of `chance`.
         """
-        guess = self.centre + self.scale * float(TracyWidom(self.beta).isf(level))
-        if not self.blur:
-            return guess
-        low, high = guess - 8 * self.scale, guess + 2 * self.scale
-        return float(brentq(lambda value: self.chance(value) - level, low, high))
+        return _quantile(self, float(level))
+
+
+@lru_cache(maxsize=256)
+def _quantile(edge: EdgeLaw, level: float) -> float:
+    """Quantile of an edge; matrices of one size, as of a simulation, ask for the same."""
+    guess = edge.centre + edge.scale * float(TracyWidom(edge.beta).isf(level))
+    if not edge.blur:
+        return guess
+    low, high = guess - 8 * edge.scale, guess + 2 * edge.scale
+    return float(brentq(lambda value: edge.chance(value) - level, low, high))
 
 
 _MOST = 0.9

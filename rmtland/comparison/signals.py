@@ -42,6 +42,7 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -296,7 +297,7 @@ class WishartNoise:
         most, found = min(self.short - _LEAST, self.short // 2), 0
         for _ in range(3):
             rest = self.values[found:]
-            middle = float(MarchenkoPastur((self.short - found) / (self.long - found)).median())
+            middle = _median((self.short - found) / (self.long - found))
             rough = float(np.median(rest)) / middle * self.long / (self.long - found)
             before = found
             while found < most and self.chance(found, rough) < _WIDER * level:
@@ -394,6 +395,12 @@ def _beyond(
     )
 
 
+@lru_cache(maxsize=256)
+def _median(ratio: float) -> float:
+    """Median of the Marchenko-Pastur law of an aspect ratio and scale 1."""
+    return float(MarchenkoPastur(ratio).median())
+
+
 # Wigner noise -------------------------------------------------------------------------------------
 
 
@@ -401,7 +408,7 @@ def _of_wigner(values: Real, level: float, beta: int) -> Signals:
     """Signals at both ends, the further out first."""
     n = values.size
     refuse_ties(values, 2 * _LEAST)
-    quarter = float(Semicircle().ppf(0.75))
+    quarter = _upper_quartile()
     rest, far = values, np.empty(0)
     for _ in range(3):
         low, middle, high = np.quantile(rest, [0.25, 0.5, 0.75])
@@ -445,6 +452,12 @@ def _of_wigner(values: Real, level: float, beta: int) -> Signals:
         level,
         (float(centre - reach), float(centre + reach)),
     )
+
+
+@cache
+def _upper_quartile() -> float:
+    """Upper quartile of the semicircle of variance 1."""
+    return float(Semicircle().ppf(0.75))
 
 
 def _of_either_end(chance: float) -> float:

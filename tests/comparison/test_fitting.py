@@ -100,7 +100,7 @@ def test_result_is_consistent_with_its_parts():
     assert result.defect == pytest.approx(np.sqrt(np.mean(defect**2)), rel=1e-9)
 
 
-@each_model
+@pytest.mark.parametrize("model", [MODELS[0], MODELS[2], MODELS[3], MODELS[5]], ids=str)
 def test_no_other_model_nearby_is_closer(model):
     """The fit is a minimum of its own distance along every parameter."""
     spectrum = model.sample(100, rng=4)
@@ -193,7 +193,9 @@ def test_errors_fall_as_one_over_the_size():
     """Statistics of a spectrum fluctuate at order 1/n: from n = 80 to 640 a factor 8, not 3."""
     model = WishartPlusWigner(0.5, 0.3)
     small, large = (
-        fit(model.sample(n, rng=1), WishartPlusWigner, fix={"sigma": 1.0}, resamples=40).errors
+        fit(
+            model.sample(n, rng=1), WishartPlusWigner, fix={"sigma": 1.0}, starts=1, resamples=40
+        ).errors
         for n in (80, 640)
     )
     # Each error has a relative deviation of about 1 / sqrt(2 * 40) = 0.11, the ratio 0.16.
@@ -205,10 +207,11 @@ def test_errors_are_reproducible_and_depend_on_the_stream():
     spectrum = MODELS[0].sample(60, rng=2)
 
     def errors(rng):
-        return fit(spectrum, WishartPlusWigner, rng=rng, resamples=4).errors
+        return fit(spectrum, WishartPlusWigner, rng=rng, starts=1, resamples=4).errors
 
-    assert errors(5) == errors(5) == errors(np.random.default_rng(5))
-    assert errors(5) != errors(6)
+    first = errors(5)
+    assert first == errors(5) == errors(np.random.default_rng(5))
+    assert first != errors(6)
 
 
 def test_without_resamples_errors_are_infinite():
@@ -475,7 +478,7 @@ def test_a_null_space_is_fitted_by_the_member_that_has_one(family, phi):
     assert bounded.parameters["epsilon"] >= 1e-3
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_family_fits_no_worse_than_the_laws_within_it(seed):
     """Beside a null space and far outliers a descent ran off to sigma = 1e3, twice as far away."""
     rng = np.random.default_rng(seed)
@@ -488,8 +491,16 @@ def test_a_family_fits_no_worse_than_the_laws_within_it(seed):
         assert found.minima[0] == min(found.minima) == pytest.approx(found.defect, rel=1e-6)
 
 
-@pytest.mark.parametrize("family", [MarchenkoPastur, FreePoisson, Semicircle, WishartPlusWigner])
-@pytest.mark.parametrize("unit", [1e-5, 3.0])
+@pytest.mark.parametrize(
+    ("family", "unit"),
+    [
+        (MarchenkoPastur, 1e-5),
+        (FreePoisson, 1e-5),
+        (Semicircle, 1e-5),
+        (WishartPlusWigner, 1e-5),
+        (WishartPlusWigner, 3.0),
+    ],
+)
 def test_far_outliers_do_not_hide_the_bulk(family, unit):
     """In units of the outliers, 2 % at 1e5 times the bulk, descents ended ten times as far away."""
     generator = np.random.default_rng(4)

@@ -30,7 +30,7 @@ families = pytest.mark.parametrize("ensemble", FAMILIES, ids=str)
 # Moments --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("beta", [0.25, 1.0, 2.0, 4.0, 9.0])
+@pytest.mark.parametrize("beta", [0.25, 1.0, 4.0, 9.0])
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_moments_of_the_gaussian_ensemble(beta, n):
     """E tr A^k / n for k = 2, 4, 6: polynomials in n and kappa = 2 / beta; 5 standard errors."""
@@ -53,7 +53,7 @@ def test_moments_of_the_gaussian_ensemble(beta, n):
         assert abs(moments.mean() - expected) < 5 * standard_error(moments)
 
 
-@pytest.mark.parametrize("beta", [0.25, 1.0, 2.0, 4.0, 9.0])
+@pytest.mark.parametrize("beta", [0.25, 1.0, 4.0, 9.0])
 @pytest.mark.parametrize(("n", "q"), [(1, 3), (3, 2), (4, 4)])
 def test_third_moments_of_the_wishart_ensemble(beta, n, q):
     k, s, runs = 2 / beta, 0.7, 1500
@@ -69,8 +69,9 @@ def test_elementary_symmetric_moments_of_the_jacobi_ensemble(beta, n, q1, q2):
     """E of the r-th elementary symmetric function (Aomoto): free of beta."""
     runs = 1000
     nodes = JacobiEnsemble(n / q1, n / q2, beta).sample(n, rng=7, runs=runs).nodes
+    symmetric = np.array([np.poly(row) for row in nodes]) * (-1.0) ** np.arange(n + 1)
     for r in (1, 2, n):
-        values = np.array([np.poly(row)[r] * (-1) ** r for row in nodes])
+        values = symmetric[:, r]
         exact = math.comb(n, r) * math.prod((q1 - j) / (q1 + q2 - j) for j in range(r))
         assert abs(values.mean() - exact) < 5 * standard_error(values) + 1e-12
 
@@ -253,37 +254,36 @@ def test_lanczos_is_the_top_of_the_tridiagonal_model(ensemble):
     """Against Lanczos on dense eigenvalues and a uniform start: means of alpha and beta."""
     n, steps, runs = 12, 3, 1500
     rng = np.random.default_rng(13)
-    beta = ensemble.beta
-    dense = []
-    for nodes in ensemble.sample(n, rng=14, runs=runs).nodes:
-        weights = rng.gamma(beta / 2, size=n)  # squared moduli of a uniform vector
-        dense.append(_jacobi(nodes, weights / weights.sum(), steps))
+    nodes = ensemble.sample(n, rng=14, runs=runs).nodes
+    weights = rng.gamma(ensemble.beta / 2, size=nodes.shape)  # squared moduli of a uniform vector
+    dense = _jacobi(nodes, weights / weights.sum(axis=1, keepdims=True), steps)
     quadrature = ensemble.lanczos(n, steps, rng=15, runs=runs)
     drawn = np.concatenate([quadrature.alpha, quadrature.beta], axis=1)
-    for one, two in zip(np.array(dense).T, drawn.T, strict=True):
+    for one, two in zip(dense, drawn.T, strict=True):
         error = math.hypot(standard_error(one), standard_error(two))
         assert abs(one.mean() - two.mean()) < 5 * error + 1e-9
 
 
 def _jacobi(nodes, weights, steps):
-    """Lanczos with full reorthogonalisation on a diagonal matrix."""
+    """Lanczos with full reorthogonalisation on diagonal matrices, one a row."""
     basis, alpha, beta = [np.sqrt(weights)], [], []
     for _ in range(steps):
         v = nodes * basis[-1]
-        alpha.append(v @ basis[-1])
+        alpha.append((v * basis[-1]).sum(axis=1))
         for _ in range(2):
             for u in basis:
-                v = v - (u @ v) * u
-        norm = np.linalg.norm(v)
-        beta.append(norm if norm > 1e-9 else 0.0)
-        basis.append(v / norm if norm > 1e-9 else np.zeros_like(v))
+                v = v - (u * v).sum(axis=1, keepdims=True) * u
+        norm = np.linalg.norm(v, axis=1)
+        ended = norm <= 1e-9
+        beta.append(np.where(ended, 0.0, norm))
+        basis.append(np.where(ended, 0.0, v.T / np.where(ended, 1.0, norm)).T)
     return [*alpha, *beta[:-1]]
 
 
 @pytest.mark.parametrize("phi", [0.5, pytest.param(3.0, marks=pytest.mark.slow)])
 def test_lanczos_of_wishart_matrices_has_its_exact_means(phi):
     """Means of the entries of B B^T, to 5 standard errors."""
-    n, steps, runs = 40, 10, 20_000
+    n, steps, runs = 12, 4, 5_000
     ensemble = WishartEnsemble(phi)
     q, i = ensemble.columns(n), np.arange(steps)
 
