@@ -237,7 +237,7 @@ class SymmetricOperator:
 
     def _looked_at(self, result: Array, shape: tuple[int, ...]) -> NumpyArray:
         """Return what a product of vectors of a shape gave, if it is one."""
-        array = result if isinstance(result, np.ndarray) else np.asarray(to_numpy(result))
+        array = dense_array("a product", result)
         if array.shape != shape:
             self._refuse_shape(array.shape, shape)
         self.products += shape[1]
@@ -353,7 +353,7 @@ def columns_of(function: Callable[[Array], Array], vectors: NumpyArray) -> Array
 
 
 def _flat(product: Array) -> NumpyArray:
-    array = np.array(to_numpy(product))
+    array = np.array(dense_array("a product", product))
     if array.ndim == 0:
         raise TypeError(f"a product of a vector must be a vector; got {product!r}")
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from rmtland import Semicircle, Spectrum
 from rmtland.adapters import from_jax
 from rmtland.networks import MLP
 
@@ -340,3 +341,12 @@ def test_a_constant_hides_no_weights_in_single_precision():
         from_jax(weighted, single, batches, model=bent, check=False)
     plain = from_jax(lambda o, t: 1e3 + mean_square(o, t), single, batches, model=bent, check=False)
     assert plain.reduction == "mean"
+
+
+def test_brain_floats_are_read_as_those_of_pytorch_are():
+    """NumPy has no such numbers of its own, and called them of another type."""
+    matrix = jnp.array([[2.0, 1.0], [1.0, -3.0]], dtype=jnp.bfloat16)
+    spectrum = Spectrum.from_matrix(matrix)
+    assert spectrum.precision == "bfloat16"
+    np.testing.assert_array_equal(spectrum.nodes[0], np.linalg.eigvalsh([[2.0, 1.0], [1.0, -3.0]]))
+    np.testing.assert_array_equal(Semicircle().cdf(matrix), Semicircle().cdf([[2, 1], [1, -3]]))

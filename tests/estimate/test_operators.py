@@ -93,6 +93,15 @@ def test_vectors_that_numpy_would_cut_are_refused(vector, error, message):
             multiply(vector)
 
 
+def test_products_that_mask_some_of_their_numbers_are_refused():
+    def product(v):
+        return np.ma.masked_array(v, np.arange(v.size).reshape(v.shape) == 1)
+
+    for options in ({}, {"check": False}):
+        with pytest.raises(ValueError, match="a product masks 1 of its 3 values"):
+            symmetric_operator(product, size=3, **options).matvec(np.ones(3))
+
+
 def test_products_are_counted():
     operator = symmetric_operator(matrix(), check=False)
     operator.matmat(np.ones((12, 5)))
