@@ -35,6 +35,10 @@ __all__ = ["GapMasses", "Structure", "mass_up_to"]
 
 _SNAP = 1e-9
 _STEADY = 1e-9  # two levels of one gap are the same
+_HEIGHTS = 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0])
+_CLOSER = 10.0 ** -np.arange(4.0, 16.0)
+_SLOW = 0.03  # of the mass two decades higher; a bounded density leaves 0.01
+_SETTLED = 1e-2  # relative change of a mass with the height that an atom has at most
 
 
 class Structure(NamedTuple):
@@ -97,30 +101,47 @@ class GapMasses:
             nearest = float(self._places[np.argmin(np.abs(self._places - place))])
             if abs(nearest - place) <= _SNAP * self._points.radius:
                 place = nearest
-        return place, nearest_rank(mass, self._ranks, tolerance=2e-5)
+        return place, self._as_rank(mass)
+
+    def _as_rank(self, mass: float) -> float:
+        """Return the rank that the mass of an atom is: zero, which it is not, is never near."""
+        return nearest_rank(mass, self._ranks, tolerance=min(2e-5, 0.02 * mass))
 
     @cached_property
     def expected(self) -> list[tuple[float, float]]:
-        """Atoms where they may be expected: the mass -h Im G at small heights h above the place."""
+        """Atoms where they may be expected: the mass -h Im G at small heights h above the place.
+
+        However small its mass is, that of an atom does not change with h below it; what is no atom
+        falls with h, like its root where the density is unbounded.
+        """
         places = self._places[np.abs(self._places) <= self._points.radius]
         if not places.size:
             return []
-        heights = self._points.radius * 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0])
-        z = places[:, None] + 1j * heights
+        rows = self._masses_above(places, _HEIGHTS)
+        for i, row in enumerate(rows):
+            # Beside a band where the density is unbounded, that of a small atom is hidden longer.
+            if row.size == _HEIGHTS.size and not _is_settled(row) and row[-1] > _SLOW * row[-2]:
+                (rows[i],) = self._masses_above(places[i : i + 1], _CLOSER)
+        return [
+            (float(place), self._as_rank(float(row[1 + np.argmin(np.abs(np.diff(row)))])))
+            for place, row in zip(places, rows, strict=True)
+            if _is_settled(row)
+        ]
+
+    def _masses_above(self, places: Real, heights: Real) -> list[Real]:
+        """Return -h Im G at heights h, in units of the law, above each place.
+
+        As far down as it is solved: with h it falls, but by no more than h^2.
+        """
+        h = self._points.radius * heights
+        z = places[:, None] + 1j * h
         solved = self._equation.solutions(z.ravel())
         g = self._equation.trace(self._polished(z.ravel(), solved)).reshape(z.shape)
-        masses = -heights * g.imag
-        accepted = solved.accepted.reshape(z.shape)
-        found = []
-        for place, row, good in zip(places, masses, accepted, strict=True):
-            # What is no atom falls with h, like its root where the density is unbounded.
-            size = row.size if good.all() else int(np.argmin(good))
-            changes = np.abs(np.diff(row[:size]))
-            steady = np.flatnonzero(changes < 1e-2 * row[1:size])
-            if steady.size and steady[-1] == size - 2 and row[size - 1] > 1e-6:
-                mass = float(row[1 + np.argmin(changes)])
-                found.append((float(place), nearest_rank(mass, self._ranks, tolerance=2e-5)))
-        return found
+        masses = -h * g.imag
+        good = solved.accepted.reshape(z.shape)
+        good[:, 1:] &= masses[:, 1:] > 0.9 * masses[:, :-1] * (heights[1:] / heights[:-1]) ** 2
+        sizes = np.logical_and.accumulate(good, axis=1).sum(axis=1)
+        return [row[:size] for row, size in zip(masses, sizes, strict=True)]
 
     def _polished(self, z: Complex, solved: Solved) -> Complex:
         """Matrices after one more step of Newton's method, where that is a small one.
@@ -209,6 +230,11 @@ class GapMasses:
                 f"masses do not make a law: atoms {found.atoms}, bands {found.bands} with masses "
                 f"{rises.tolist()}; take another route, or perturb a coefficient"
             )
+
+
+def _is_settled(row: Real) -> bool:
+    """Whether masses at smaller and smaller heights are those of an atom."""
+    return row.size > 1 and bool(abs(row[-1] - row[-2]) < _SETTLED * row[-1])
 
 
 def _first_steady(levels: Real) -> int:

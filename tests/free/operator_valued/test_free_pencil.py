@@ -1,5 +1,7 @@
 """Pencils in free variables: compiled steps, whole turns, ranks, singular matrices, reductions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -200,3 +202,55 @@ def test_words_of_centred_variables_have_a_start_high_above(p):
     z = 40j * np.sqrt(law.moment(2))
     series = sum(law.moment(k) / z ** (k + 1) for k in range(5))
     assert law.stieltjes(z) == pytest.approx(series, rel=1e-7)
+
+
+SMALL = (x * y * x + x + 0.3, 0.3)
+AT_ZERO = (x * x * y * x * x + x * y * x, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("polynomial", "place", "mass"),
+    [
+        (*SMALL, 1e-4),
+        (*SMALL, 1e-9),
+        pytest.param(*AT_ZERO, 5e-7, marks=pytest.mark.slow),
+        pytest.param(*AT_ZERO, 1e-10, marks=pytest.mark.slow),
+    ],
+)
+def test_atoms_of_small_mass_are_seen_where_they_are(polynomial, place, mass):
+    """The kernel of x is that of the rest: an atom of 5e-7 at zero was a band up to 3e-6."""
+    law = law_of_polynomial(
+        polynomial, x=Discrete((0.0, 1.0, 3.0), (mass, 0.5 - mass, 0.5)), y=Uniform(1.0, 2.0)
+    )
+    assert law._search.masses.expected == [(place, pytest.approx(mass, rel=1e-12))]
+
+
+@pytest.mark.slow
+def test_an_atom_of_small_mass_beside_an_unbounded_density_is_seen():
+    """Of masses 0.9 and 0.1 + m a common eigenspace is left of m, next to a hard edge."""
+    law = law_of_polynomial(
+        x * y * x + x + y,
+        x=Discrete((0.0, 1.0, 3.0), (0.9, 0.05, 0.05)),
+        y=Discrete((1.0, 2.0, 5.0), (0.1 + 1e-5, 0.4, 0.5 - 1e-5)),
+    )
+    found = dict(law._search.masses.expected)
+    assert found == pytest.approx({1.0: 1e-5, 2.0: 0.3, 5.0: 0.4 - 1e-5}, rel=1e-10)
+
+
+def test_masses_that_fall_faster_than_any_law_allows_are_no_solutions():
+    """Of a mass 0.25 at zero next to nothing: a solution of mass 0 close by is a wrong one."""
+
+    class Equation:
+        def solutions(self, z):
+            g = np.where(z.imag > 2e-9, 0.25 / z, 0.0)[:, None]
+            return SimpleNamespace(coordinates=g, matrices=g, accepted=np.ones(z.shape, dtype=bool))
+
+        def system(self, z, u):
+            jacobian = np.ones((z.size, 1, 1), dtype=complex)
+            return SimpleNamespace(matrices=u, defect=np.zeros_like(u), jacobian=jacobian)
+
+        def trace(self, m):
+            return m[:, 0]
+
+    masses = GapMasses(Equation(), SimpleNamespace(radius=1.0), [0.0], [0.25])
+    assert masses.expected == [(0.0, 0.25)]
