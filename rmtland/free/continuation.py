@@ -4,7 +4,8 @@ High above the axis transforms are known by their expansion; from there an equat
 ever smaller Im z, each time by Newton's method from the last solution (homotopy in the imaginary
 part). The step is a factor of the height: after a success it shrinks to its power 3/2 (bolder,
 never below 1/20), after a failure it goes to its square root (more cautious). Where the factor
-comes within 1e-4 of 1 the point is given up at the height reached.
+comes within 1e-4 of 1 the point is given up at the height reached. A step to the point itself that
+failed is taken again only from another height.
 
 Examples
 --------
@@ -35,6 +36,8 @@ __all__ = ["Descent", "descend"]
 State = TypeVar("State")
 
 _ROUNDS = 400
+_LEAST = 0.9999
+"""Factor of the height from which on a point is given up."""
 
 
 class Descent(NamedTuple, Generic[State]):
@@ -83,7 +86,8 @@ def descend(
         if todo.size == 0:
             break
         lower = height[todo] * factor[todo]
-        lower = np.where(lower <= floor[todo], z.imag[todo], lower)
+        last = lower <= floor[todo]
+        lower = np.where(last, z.imag[todo], lower)
         at = z.real[todo] + 1j * lower
         new, more = newton(at, _take(state, todo))
         total[todo] += np.abs(more)
@@ -91,7 +95,14 @@ def descend(
         _put(state, todo[good], _take(new, good))
         height[todo[good]] = lower[good]
         factor[todo] = np.where(good, np.maximum(factor[todo] ** 1.5, 0.05), factor[todo] ** 0.5)
-        alive[todo] &= factor[todo] < 0.9999
+        # A step to the end that failed would be the same once more from the same height.
+        again = todo[last & ~good]
+        while again.size:
+            again = again[
+                (height[again] * factor[again] <= floor[again]) & (factor[again] < _LEAST)
+            ]
+            factor[again] **= 0.5
+        alive[todo] &= factor[todo] < _LEAST
     solved = alive & (height <= z.imag)
     return Descent(state, np.where(solved, total, -total), height)
 

@@ -129,10 +129,13 @@ class PointMasses(Law):
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         places, masses = self._table
+        few = places.size * z.size < _FEW
+        if few and (np.abs(z[:, None] - places) >= _NEAR).all():
+            return jet_reference(z, places, masses)
         nearest, distance = self._nearest(z)
         close = np.abs(distance) < _NEAR
         points = np.where(close, places[-1] + 1.0, z) if close.any() else z
-        if places.size * z.size < _FEW:
+        if few:
             g, slope = jet_reference(points, places, masses)
         else:
             from rmtland.laws.discrete_kernels import jet

@@ -57,6 +57,19 @@ def test_where_there_is_no_solution_inside_it_gives_up_and_says_how_far_it_came(
     assert (found.height[[0, 2]] < 1e-6).all()
 
 
+def test_no_step_is_taken_twice():
+    seen = []
+
+    def newton(z, g):
+        seen.extend(zip(z, g, strict=True))
+        return SEMICIRCLE(z, g)
+
+    found = run(newton, np.array([3.0 + 0j, 0.5 + 0j, -5.0 + 0j]), floor=1e-9)
+    assert (found.steps > 0).tolist() == [False, True, False]
+    assert (found.height[[0, 2]] < 1.001e-9).all()  # as close as before it gives up
+    assert len(set(seen)) == len(seen) > 30
+
+
 def test_states_may_be_objects():
     class Pair:
         def __init__(self, a):

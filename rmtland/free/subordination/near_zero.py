@@ -122,14 +122,31 @@ def beside_zero(
     known : (float, float) or None
         Distribution function on either side of zero, where it is known.
     """
-    below_zero, above_zero = sides
-    # With a band on one side only, the other is filled with the same numbers.
-    left = -1.0 if below_zero else 1.0
-    right = 1.0 if above_zero else -1.0
-    x = d * np.array([4 * left, left, right, 4 * right])
-    g, grown, good = solve(x)
+    x = _points(d, sides)
+    return _through(*solve(x), x, sides, mass, known)
+
+
+def _points(d: float, sides: Sides) -> Real:
+    """Return the points at distances d and 4d; those of a side without a band on the other."""
+    left, right = -1.0 if sides[0] else 1.0, 1.0 if sides[1] else -1.0
+    return d * np.array([4 * left, left, right, 4 * right])
+
+
+def _through(
+    g: Complex,
+    grown: Real,
+    good: Logical,
+    x: Real,
+    sides: Sides,
+    mass: float,
+    known: tuple[float, float] | None,
+) -> BesideZero | None:
+    """Return what is extrapolated from solved points; see `beside_zero`."""
     if not good.all():
         return None
+    below_zero, above_zero = sides
+    left, right = np.sign(x[1:3]).tolist()
+    d = abs(float(x[1]))
     with np.errstate(all="ignore"):
         g = g - mass / x
     if not (np.isfinite(g).all() and np.isfinite(grown).all() and (g.imag < 0).all()):
@@ -175,7 +192,10 @@ def nearest_smooth(
     known : callable
         Returns the distribution function on either side of zero.
     """
-    found = [beside_zero(solve, share * unit, sides, mass, None) for share in BESIDE_ATOM]
+    x = np.array([_points(share * unit, sides) for share in BESIDE_ATOM])
+    g, grown, solved = solve(x.ravel())
+    rows = zip(g.reshape(x.shape), grown.reshape(x.shape), solved.reshape(x.shape), x, strict=True)
+    found = [_through(*row, sides, mass, None) for row in rows]
     seen = [zero for zero in found if zero is not None]
     smooth = next((zero for zero in seen if zero.bent < 1e-8), None)
     best = smooth or min(seen, key=lambda zero: zero.bent, default=None)

@@ -55,7 +55,7 @@ from rmtland.free.subordination.positive_factor import (
     potential_on_side,
 )
 from rmtland.free.subordination.signed_product_gaps import signed_product_curve
-from rmtland.free.subordination.state import Step, SubordinationState
+from rmtland.free.subordination.state import SETTLED, Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, multiplicative
 from rmtland.laws.gaps import Curve, Gap, as_near_zero, with_samples_at_zero
 from rmtland.laws.law import Law
@@ -176,20 +176,11 @@ class SignedProductEquation(SubordinationEquation):
         change = (at.rest + at.known) / at.slope
         # In a gap next to an edge a step that rounding alone can make is none.
         own = noise / np.abs(at.slope)
-        lost = on_cut(state.common) & (own > 1e-12) & (np.abs(change) <= own)
-        change = np.where(lost, 0, change)
-        moves = [(at.drive * change - each.defect) / each.rate for each in at.factors]
-        if moves:
-            # An operand with an atom at zero, close to it, is driven by the first equation.
-            rates = [each.rate for each in at.factors]
-            least = np.argmin(np.abs(np.array(rates)), axis=0)
-            for i, (move, rate) in enumerate(zip(moves, rates, strict=True)):
-                others = at.rest - change
-                for j, (shift, other) in enumerate(zip(moves, rates, strict=True)):
-                    if j != i:
-                        others = others - (1 + other) * shift
-                pivot = (least == i) & (np.abs(rate) < 0.5)
-                moves[i] = np.where(pivot, others / (1 + rate), move)
+        flat = on_cut(state.common)
+        if flat.any():
+            lost = flat & (own > 1e-12) & (np.abs(change) <= own)
+            change = np.where(lost, 0, change)
+        moves = self._driven(at, change)
         # Close to infinity the point is known outright; it follows at the next step.
         moves = [
             each.moved(here, move)
@@ -230,13 +221,31 @@ class SignedProductEquation(SubordinationEquation):
             excess = each.free(np.maximum(np.abs(move) * share - own, 0.0), 0.0)
             angle = np.abs(np.sin(place.imag)) + 1e-6
             size = np.maximum(size, np.where(np.isnan(move), np.nan, excess / angle))
+        size = np.where(cut < 1, np.maximum(size, 1.0), size)
         height = np.minimum(new.common.imag, np.pi - new.common.imag)
         # Closer to the negative axis than arguments tell, as with nearly a point mass for A.
         height = np.where(below & (np.abs(at.rise.imag) > 1e-9 * np.abs(at.rise)), 1.0, height)
-        if len(self.factors) > 2:
+        if len(self.factors) > 2 and (size <= SETTLED).any():  # before that no point is taken
             height = np.minimum(height, self._agreement(new))
-        size = np.where(cut < 1, np.maximum(size, 1.0), size)
         return Step(new, size, height)
+
+    @staticmethod
+    def _driven(at: _Linear, change: Complex) -> list[Complex]:
+        """Return the moves of the log a_j that belong to a change of log w."""
+        moves = [(at.drive * change - each.defect) / each.rate for each in at.factors]
+        sizes = [np.abs(each.rate) for each in at.factors]
+        if not any((size < 0.5).any() for size in sizes):
+            return moves
+        # An operand with an atom at zero, close to it, is driven by the first equation.
+        least = np.argmin(np.array(sizes), axis=0)
+        for i, (move, each) in enumerate(zip(moves, at.factors, strict=True)):
+            others = at.rest - change
+            for j, (shift, other) in enumerate(zip(moves, at.factors, strict=True)):
+                if j != i:
+                    others = others - (1 + other.rate) * shift
+            pivot = (least == i) & (sizes[i] < 0.5)
+            moves[i] = np.where(pivot, others / (1 + each.rate), move)
+        return moves
 
     def defect(self, z: Complex, state: SubordinationState) -> Real:
         """Defect of the equation in log z."""

@@ -70,7 +70,8 @@ class Step(NamedTuple):
     """One step of Newton's method, point by point.
 
     The new state, the relative size of the step, and how far the new state is inside the half-plane
-    (negative outside). Sizes up to `SETTLED` may hold rounding.
+    (negative outside), which is said in full of points whose step is no larger than `SETTLED`.
+    Sizes up to that may hold rounding.
     """
 
     state: SubordinationState
