@@ -34,16 +34,30 @@ import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import numba
 
-__all__ = ["compiled", "parallel_kernel"]
+from rmtland.typing import Record
 
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["Options", "compiled", "parallel_kernel"]
+
+F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
 
 
-def compiled(*, inner: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+class Options(TypedDict, total=False):
+    """Options of `numba.njit` that kernels take."""
+
+    error_model: str
+    fastmath: bool | set[str]
+    nogil: bool
+    parallel: bool
+
+
+def compiled(
+    *, inner: bool = False, inline: str = "never", **options: Unpack[Options]
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Return a decorator that compiles a kernel and caches it where it can.
 
     Parameters
@@ -51,6 +65,8 @@ def compiled(*, inner: bool = False, **options: Any) -> Callable[[Callable[..., 
     inner : bool
         For other kernels alone: without a way in from Python, which is up to a fifth of the time to
         compile a room of kernels. Calls from Python raise TypeError.
+    inline : {"never", "always"}
+        Whether its statements are compiled in the place of its calls.
     **options
         Those of `numba.njit`, without `cache`.
 
@@ -60,13 +76,18 @@ def compiled(*, inner: bool = False, **options: Any) -> Callable[[Callable[..., 
         Turns a function into its compiled version.
     """
     # No kernel is handed to C
-    options |= {"no_cpython_wrapper": inner, "no_cfunc_wrapper": True}
+    chosen: Record = {
+        **options,
+        "inline": inline,
+        "no_cpython_wrapper": inner,
+        "no_cfunc_wrapper": True,
+    }
 
-    def decorate(function: Callable[..., Any]) -> Any:
+    def decorate(function: Callable[..., T]) -> Callable[..., T]:
         try:
-            made = _with_cache(function, options)
+            made = _with_cache(function, chosen)
         except RuntimeError:  # no place that numba may write to
-            made = _with_temporary_cache(function, options)
+            made = _with_temporary_cache(function, chosen)
         if inner:
             _refuse_python(made)
         return made
@@ -74,7 +95,7 @@ def compiled(*, inner: bool = False, **options: Any) -> Callable[[Callable[..., 
     return decorate
 
 
-def parallel_kernel(function: F, **options: Any) -> F:
+def parallel_kernel(function: F, **options: Unpack[Options]) -> F:
     """Compile a kernel that runs on several threads where that is safe, else on one.
 
     Parameters
@@ -89,11 +110,12 @@ def parallel_kernel(function: F, **options: Any) -> F:
     callable
         Called from Python only.
     """
-    several = compiled(parallel=True, **(options | {"nogil": False}))(_renamed(function))
+    changed: Options = {**options, "parallel": True, "nogil": False}
+    several = compiled(**changed)(_renamed(function))
     one = compiled(**options)(function)
 
     @functools.wraps(function)
-    def call(*arrays: Any) -> None:
+    def call(*arrays: object) -> None:
         if _process.forked:
             one(*arrays)
             return
@@ -140,26 +162,26 @@ if hasattr(os, "register_at_fork"):
 def _refuse_python(made: Any) -> None:
     """Let calls from Python raise: numba would call what was not made, which ends the process."""
 
-    def refuse(*_: Any, **__: Any) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise TypeError(f"{made.__name__} is compiled for other kernels; Python cannot call it")
 
     made._insert = lambda *_: None  # nothing is found among the ways in from Python, ...
     made._compile_for_args = refuse  # ... and none is made
 
 
-def _with_cache(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+def _with_cache(function: Callable[..., T], options: Record) -> Callable[..., T]:
     """Compile with numba's cache; what another version of rmtland left there is no obstacle.
 
     Signatures in a cache name the classes of tuples. Numba reads them before it looks whether they
     belong to this source, and fails where a class has moved since.
     """
-    made = numba.njit(cache=True, **options)(function)
+    made: Callable[..., T] = numba.njit(cache=True, **options)(function)
     file = getattr(getattr(made, "_cache", None), "_cache_file", None)
     load = getattr(file, "_load_index", None)
     if file is None or load is None:
         return made
 
-    def load_index() -> Any:
+    def load_index() -> object:
         try:
             return load()
         except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):
@@ -169,7 +191,7 @@ def _with_cache(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     return made
 
 
-def _with_temporary_cache(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+def _with_temporary_cache(function: Callable[..., T], options: Record) -> Callable[..., T]:
     config: Any = numba.config
     before = config.CACHE_DIR
     folder = _private_folder()
@@ -181,7 +203,8 @@ def _with_temporary_cache(function: Callable[..., Any], options: dict[str, Any])
             pass
         finally:
             config.CACHE_DIR = before
-    return numba.njit(**options)(function)
+    made: Callable[..., T] = numba.njit(**options)(function)
+    return made
 
 
 def _private_folder() -> Path | None:

@@ -33,9 +33,12 @@ import os
 import threading
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from rmtland.compiled import Options
 
 __all__ = [
     "BUDGET",
@@ -50,7 +53,13 @@ __all__ = [
 BUDGET = 15_000
 """Cost up to which kernels are interpreted in a process: about half a second."""
 
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": True}
+F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
+
+Forms = dict[types.FunctionType, Callable[..., Any]]
+"""Functions and what they were compiled to; each has its own arguments and results."""
+
+_OPTIONS: Options = {"error_model": "numpy", "fastmath": False, "nogil": True}
 
 
 class _Spending:
@@ -77,9 +86,9 @@ def _budget(choice: str) -> float:
 
 _spending = _Spending(_budget(os.environ.get("RMTLAND_KERNELS", "")))
 _lock = threading.RLock()
-_inner: set[types.FunctionType] = set()
-_inlined: set[types.FunctionType] = set()
-_compiled: dict[types.FunctionType, Any] = {}
+_inner: set[Callable[..., object]] = set()
+_inlined: set[Callable[..., object]] = set()
+_compiled: Forms = {}
 
 
 class Kernel:
@@ -93,11 +102,11 @@ class Kernel:
         Arguments -> what a call costs, in units of about 40 microseconds of Python.
     """
 
-    def __init__(self, function: Any, cost: Callable[..., float]) -> None:
+    def __init__(self, function: types.FunctionType, cost: Callable[..., float]) -> None:
         functools.update_wrapper(self, function)
         self.function, self._cost = function, cost
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: object) -> Any:
         """Run the kernel."""
         compiled = _compiled.get(self.function)
         if compiled is None:
@@ -111,7 +120,7 @@ class Kernel:
         return compiled(*arguments)
 
 
-def kernel(*, cost: Callable[..., float]) -> Callable[[Any], Any]:
+def kernel(*, cost: Callable[..., float]) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Return a decorator that makes a `Kernel`.
 
     Parameters
@@ -124,10 +133,10 @@ def kernel(*, cost: Callable[..., float]) -> Callable[[Any], Any]:
     callable
         Turns a function into its kernel.
     """
-    return lambda function: Kernel(function, cost)
+    return lambda function: Kernel(function, cost)  # type: ignore[arg-type]
 
 
-def inner(function: Any) -> Any:
+def inner(function: F) -> F:
     """Mark a function that only kernels call; it is compiled with them, and for them alone.
 
     Parameters
@@ -144,7 +153,7 @@ def inner(function: Any) -> Any:
     return function
 
 
-def inlined(function: Any) -> Any:
+def inlined(function: F) -> F:
     """Mark an inner function whose statements are compiled in the place of its calls.
 
     For what is called at every point of a loop: a call passes each array as its seven fields.
@@ -185,7 +194,7 @@ def kernel_threads() -> int:
     return min(most, int(given)) if given.isdigit() and int(given) else most
 
 
-def _compiled_form(function: Any) -> Any:
+def _compiled_form(function: types.FunctionType) -> Callable[..., Any]:
     """Return the compiled version of a function, made with all that it calls or not at all."""
     with _lock:
         if function not in _compiled:
@@ -195,7 +204,9 @@ def _compiled_form(function: Any) -> Any:
         return _compiled[function]
 
 
-def _compile(function: Any, made: dict[Any, Any], rooms: dict[int, dict[str, Any]]) -> Any:
+def _compile(
+    function: types.FunctionType, made: Forms, rooms: dict[int, dict[str, object]]
+) -> Callable[..., Any]:
     """Compile a function among the compiled forms of the kernels of its module.
 
     The module itself keeps what it has: Python calls kernels as ever, from any thread.

@@ -7,7 +7,6 @@ implicit QL of Golub and Welsch).
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -16,9 +15,7 @@ from rmtland.compiled import compiled
 __all__ = ["coefficients_of", "golub_welsch"]
 
 # Sums may be taken in any order, which lets the compiler use vector instructions.
-_jit: Any = compiled(
-    nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
-)
+_jit = compiled(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
 @_jit

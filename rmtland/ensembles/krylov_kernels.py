@@ -7,11 +7,11 @@ tested equal to. `unit` is n^(-1/2); at n = inf it is 0 and all sizes are relati
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.compiled import compiled
+from rmtland.compiled import Options, compiled
 from rmtland.typing import NumpyArray
 
 __all__ = ["Factors", "lazy_factors", "wishart_plus_wigner"]
@@ -20,13 +20,13 @@ _EVERYWHERE = -1  # in place of a block: in all of them
 _EXHAUSTED = 1e-13  # a new direction that is shorter, relative to the operator, is rounding
 
 # Sums may be taken in any order, which lets the compiler use vector instructions.
-_options: Any = {
+_options: Options = {
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "nsz", "arcp"},
 }
-_jit: Any = compiled(**_options)
-_inner: Any = compiled(inner=True, **_options)
+_jit = compiled(**_options)
+_inner = compiled(inner=True, **_options)
 
 
 @_inner

@@ -22,14 +22,12 @@ array([0, 1, 2, 3])
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.compiled import compiled, parallel_kernel
-from rmtland.typing import Integer, Real, Record
+from rmtland.compiled import Options, compiled, parallel_kernel
+from rmtland.typing import Integer, Real
 
 __all__ = ["count_below", "count_below_reference", "extreme_eigenvalues", "sweep"]
 
@@ -94,10 +92,10 @@ def _largest(diagonal: Real, squares: Real, pivot: float, k: int, values: Real) 
         high = right
 
 
-_options: Record = {"error_model": "numpy", "nogil": True}
+_options: Options = {"error_model": "numpy", "nogil": True}
 sweep = parallel_kernel(_sweep, **_options)
-below: Any = compiled(**_options)(_below)
-largest: Any = compiled(**_options)(_largest)
+below = compiled(**_options)(_below)
+largest = compiled(**_options)(_largest)
 
 
 def pivot_of(squares: Real, largest_square: float = 0.0) -> float:

@@ -7,13 +7,12 @@ references `jet_reference` and `potential_reference` beside the laws.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.compiled import compiled, parallel_kernel
+from rmtland.compiled import Options, compiled, parallel_kernel
 
 __all__ = ["jet", "potential"]
 
@@ -56,9 +55,9 @@ def _potential(x: Real, y: Real, places: Real, masses: Real, result: Real) -> No
 # Sums may be taken in any order; infinities and NaN keep their meaning.
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 _BLOCKS = 64
-_options: Any = {"error_model": "numpy", "fastmath": _FAST}
-_serial_jet: Any = compiled(**_options)(_jet)
-_serial_potential: Any = compiled(**_options)(_potential)
+_options: Options = {"error_model": "numpy", "fastmath": _FAST}
+_serial_jet = compiled(**_options)(_jet)
+_serial_potential = compiled(**_options)(_potential)
 
 
 def _jet_in_blocks(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:

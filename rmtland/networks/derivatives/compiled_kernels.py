@@ -29,11 +29,10 @@ array([1.00000000e+00, 7.86447733e-01, 7.21940555e-35])
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from rmtland.compiled import compiled
+from rmtland.compiled import Options, compiled
 from rmtland.typing import Integer, Real
 
 __all__ = ["ACTIVATION_CODES", "LOSS_CODES", "TANH", "activate", "evaluate"]
@@ -63,7 +62,7 @@ _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _ROUNDS = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to an integer
 _LEAK = 0.01
 
-_OPTIONS: Any = {"error_model": "numpy", "nogil": True}
+_OPTIONS: Options = {"error_model": "numpy", "nogil": True}
 
 
 @compiled(**_OPTIONS, inner=True, inline="always")
@@ -279,7 +278,7 @@ def _forward(
     theta: tuple[Real, Real],
     v: tuple[Real, Real],
     pushed: bool,
-) -> Any:
+) -> tuple[Real, Real, Real, Real, Real, Real, bool]:
     """Return z, f, f', f'', R z and R f of all layers, and whether all z are finite."""
     m, depth = x.shape[0], len(layout)
     size = m * (layout[depth - 1, 4] + layout[depth - 1, 1])
