@@ -8,14 +8,13 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Load the command line and run it."""
-    before: Any = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT)
     try:
         # A job in the background of a shell ignores interrupts from its start to its end
         before = None if before is signal.SIG_IGN else signal.signal(signal.SIGINT, _stop)

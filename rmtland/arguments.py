@@ -20,14 +20,14 @@ import math
 import operator
 import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arrays import to_numpy
-from rmtland.typing import Complex, NumpyArray, Real
+from rmtland.typing import Array, Complex, NumpyArray, Real
 
 __all__ = [
     "Object",
@@ -52,6 +52,7 @@ __all__ = [
 
 Called = TypeVar("Called")
 Object = TypeVar("Object")
+T = TypeVar("T")
 
 
 def finite(name: str, value: object) -> float:
@@ -130,7 +131,7 @@ def nonnegative(name: str, value: object) -> float:
     return abs(number)  # -0.0 becomes 0.0
 
 
-def count(name: str, value: Any, *, min_value: int = 1) -> int:
+def count(name: str, value: object, *, min_value: int = 1) -> int:
     """Return `value` as an int if it is an integer of at least `min_value`.
 
     Raises
@@ -145,7 +146,7 @@ def count(name: str, value: Any, *, min_value: int = 1) -> int:
     if _is_masked(value):
         raise TypeError(f"{name} must be an integer; got a masked one")
     try:
-        number = operator.index(value)
+        number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         if not (isinstance(value, float | np.floating) and float(value).is_integer()):
             raise TypeError(f"{name} must be an integer; got {value!r}") from None
@@ -157,7 +158,7 @@ def count(name: str, value: Any, *, min_value: int = 1) -> int:
     return number
 
 
-def length(name: str, value: Any, *, min_value: int = 1) -> int:
+def length(name: str, value: object, *, min_value: int = 1) -> int:
     """Return `value` as an int if it counts entries that are made at once: no array has more.
 
     Raises
@@ -291,7 +292,7 @@ def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
     return str(value)
 
 
-def entries(name: str, value: Any) -> tuple[Any, ...]:
+def entries(name: str, value: Iterable[T]) -> tuple[T, ...]:
     """Return the entries of a sequence, or say that what came has none.
 
     Parameters
@@ -321,7 +322,7 @@ def entries(name: str, value: Any) -> tuple[Any, ...]:
     raise TypeError(f"{name} must be a list or a tuple; got {_shown(value)}")
 
 
-def dense_array(name: str, value: Any) -> NumpyArray:
+def dense_array(name: str, value: Array) -> NumpyArray:
     """Return an array of any library as a NumPy array, or say what NumPy would drop without a word.
 
     Parameters

@@ -16,11 +16,14 @@ import os
 import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 
 from rmtland.typing import Array, Namespace, NumpyArray, Record, Values
+
+if TYPE_CHECKING:
+    import cupy
 
 __all__ = [
     "ROUNDING_UNITS",
@@ -35,6 +38,10 @@ __all__ = [
     "precision_of",
     "to_numpy",
 ]
+
+Precision: TypeAlias = Literal["float32", "float64"]
+
+_PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 
 ROUNDING_UNITS = {
     "float64": 2.0**-52,
@@ -248,7 +255,7 @@ class ArrayLibrary:
 
     xp: Namespace
     name: str
-    precision: str = "float64"
+    precision: Precision = "float64"
     device: Any = None
 
     @classmethod
@@ -396,24 +403,25 @@ def _cuda_device(device: object) -> object:
     return _device_of_cupy(number)
 
 
-def _device_of_cupy(number: int) -> Any:
+def _device_of_cupy(number: int) -> cupy.cuda.Device:
     return importlib.import_module("cupy").cuda.Device(number)
 
 
-def _precision(xp: Namespace, dtype: Any) -> str:
+def _precision(xp: Namespace, dtype: Any) -> Precision:
     """Return "float32" or "float64"."""
     if dtype is None:
         return "float64"
-    for name in ("float32", "float64"):
+    for name in _PRECISIONS:
         if dtype is getattr(xp, name):
             return name
     try:
         found = str(np.dtype(dtype).name)
     except TypeError:
         found = str(dtype)
-    if found not in ("float32", "float64"):
-        raise ValueError(f"unknown dtype {found!r}; choose one of float32, float64")
-    return found
+    for name in _PRECISIONS:
+        if found == name:
+            return name
+    raise ValueError(f"unknown dtype {found!r}; choose one of {', '.join(_PRECISIONS)}")
 
 
 def _imported(name: str) -> Namespace:

@@ -119,7 +119,7 @@ def keyword_only(name: str, position: int) -> Callable[[Callable[P, T]], Callabl
     return decorate
 
 
-def renamed_method(old: str, new: str) -> Any:
+def renamed_method(old: str, new: str) -> property:
     """Return a property that gives the attribute `new` under its old name, with a warning.
 
     Parameters
@@ -133,7 +133,7 @@ def renamed_method(old: str, new: str) -> Any:
         To be assigned to the old name in the class.
     """
 
-    def get(self: object) -> Any:
+    def get(self: object) -> object:
         _warn(
             f"{type(self).__name__}.{old} is now called {new}; "
             "the old name goes in the next version",
@@ -143,7 +143,7 @@ def renamed_method(old: str, new: str) -> Any:
     return property(get, doc=f"Old name of `{new}`.")
 
 
-def moved_method(old: str, home: str) -> Any:
+def moved_method(old: str, home: str) -> Callable[..., Any]:
     """Return a method that calls the function which has taken its place, with a warning.
 
     Parameters
@@ -160,7 +160,7 @@ def moved_method(old: str, home: str) -> Any:
     """
     module, name = home.split(":")
 
-    def call(self: object, *arguments: Any, **options: Any) -> Any:
+    def call(self: object, *arguments: object, **options: object) -> object:
         _warn(
             f"{type(self).__name__}.{old} is now the function {module}.{name}; "
             "the method goes in the next version",
@@ -187,7 +187,7 @@ def old_names(module: str, homes: dict[str, str]) -> Callable[[str], Any]:
         To be assigned to `__getattr__` in the module.
     """
 
-    def find(name: str) -> Any:
+    def find(name: str) -> object:
         if name not in homes:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         home, new = homes[name].split(":")

@@ -18,7 +18,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -142,7 +142,7 @@ def given_axes(ax: object, name: str = "ax") -> Axes:
     return instance(name, ax, Axes, "matplotlib Axes, such as Figure().subplots()")
 
 
-def several_axes(axes: object, number: int) -> tuple[Axes, ...]:
+def several_axes(axes: Iterable[object], number: int) -> tuple[Axes, ...]:
     """Return so many axes, or say what came in their place.
 
     Parameters
@@ -165,7 +165,7 @@ def several_axes(axes: object, number: int) -> tuple[Axes, ...]:
     return tuple(given_axes(ax, f"axes[{i}]") for i, ax in enumerate(listed))
 
 
-def several(name: str, values: object, kind: type[Object]) -> tuple[Object, ...]:
+def several(name: str, values: Iterable[object], kind: type[Object]) -> tuple[Object, ...]:
     """Return objects of one class, or say which is none.
 
     Parameters
@@ -401,7 +401,7 @@ def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = 
     return grid
 
 
-def _law(law: Any) -> Drawable:
+def _law(law: object) -> Drawable:
     """Return the law of a model, ensemble or fit; a law as it is."""
     found: Any = law if hasattr(law, "support") else getattr(law, "law", None)
     if isinstance(law, type) or not hasattr(found, "support"):

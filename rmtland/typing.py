@@ -4,6 +4,12 @@ Four of them hold `Any`, because Python has no better static type for what they 
 array-API standard has none yet (`Array`), nor have nested arrays (`Tree`), a function of numbers
 *or* arrays would need each signature twice (`Values`), and a table read from a file has values of
 many kinds (`Record`).
+
+In the rooms `Any` stands where a checker cannot know more: `**options` that go on to another
+function, which says what it takes; what came from a user or a file, and is looked at before it is
+used; objects of libraries that have no types for what is asked of them (operators of PyTorch and
+JAX, clients of Dask, dispatchers of numba, artists of matplotlib); and fields that keep another
+type than they take (`rmtland.models.DysonHessian.second_layer`).
 """
 
 from __future__ import annotations
@@ -21,8 +27,11 @@ __all__ = [
     "Atoms",
     "Complex",
     "Integer",
+    "Json",
     "Logical",
     "Multiplies",
+    "MultipliesBlocks",
+    "MultipliesVectors",
     "Namespace",
     "NumpyArray",
     "Operator",
@@ -58,6 +67,9 @@ Values: TypeAlias = Any
 Namespace: TypeAlias = ModuleType
 """The functions of an array library: `numpy`, `cupy`, or what array-api-compat makes of others."""
 
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | None"
+"""What a JSON file holds; truth values and integers count as numbers."""
+
 Record: TypeAlias = dict[str, Any]
 """Values of many kinds by name, as a file holds them or a table shows them."""
 
@@ -79,14 +91,20 @@ class Multiplies(Protocol):
     def __matmul__(self, other: Array, /) -> Array: ...
 
 
-class _MultipliesVectors(Protocol):
+class MultipliesVectors(Protocol):
+    """An operator that multiplies one vector at a time."""
+
     @property
-    def matvec(self) -> Callable[..., Array]: ...
+    def matvec(self) -> Callable[..., Array]:
+        """Multiplies a vector."""
 
 
-class _MultipliesBlocks(Protocol):
+class MultipliesBlocks(Protocol):
+    """An operator that multiplies blocks of vectors."""
+
     @property
-    def matmat(self) -> Callable[..., Array]: ...
+    def matmat(self) -> Callable[..., Array]:
+        """Multiplies the columns of a block."""
 
 
 class _Split(Protocol):
@@ -99,8 +117,8 @@ class _Split(Protocol):
 Operator: TypeAlias = (
     ArrayLike
     | Multiplies
-    | _MultipliesVectors
-    | _MultipliesBlocks
+    | MultipliesVectors
+    | MultipliesBlocks
     | _Split
     | Callable[[Array], Array]
 )
