@@ -29,7 +29,6 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -176,7 +175,7 @@ def _shift(model: type[HessianModel], phi: float, parts: MeasuredParts) -> float
     """How far the radius of the support of H1 may be off."""
 
     def radius(square: float) -> float:
-        law: Any = model.from_moments(phi, mean=1.0, residual_variance=square).residual_law
+        law = model.from_moments(phi, mean=1.0, residual_variance=square).residual_law
         return 0.0 if law is None else max(abs(end) for end in law.hull)
 
     low, high = max(parts.square.low, 0.0), parts.square.high

@@ -18,7 +18,7 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class Redraws:
             The same network with what was drawn.
         """
         generator = random_generator(rng)
-        net: Any = self.point.net
+        net = self.point.net
         first, old = (
             to_numpy(w).astype(np.float64) for w in net.unflatten(to_numpy(self.point.theta))
         )
@@ -128,8 +128,7 @@ class Redraws:
         theta = np.concatenate([first.ravel(), (new if second_layer else old).ravel()])
         x = to_numpy(self.point.x).astype(np.float64)
         outputs = net.predict(theta, x)
-        point: LossPoint = net.at(theta, x, outputs - (noise if residuals else e))
-        return point
+        return net.at(theta, x, outputs - (noise if residuals else e))
 
     def _noise(self, normal: Real) -> Real:
         """Give independent normal numbers the covariance of the residuals."""
@@ -194,14 +193,13 @@ def with_gaussian_residuals(point: LossPoint, energy: float, *, rng: Rng = None)
     ValueError
         If the energy is negative, or the loss is another one.
     """
-    net: Any = point.net
+    net = point.net
     if net.loss != "mse":
         raise ValueError(f"residuals are Gaussian for the loss 'mse' only; got {net.loss!r}")
     size = np.sqrt(2 * nonnegative("energy", energy))
     noise = random_generator(rng).normal(size=(point.data.size, net.n_out)) * size
     theta, x = to_numpy(point.theta), to_numpy(point.x)
-    replaced: LossPoint = net.at(theta, x, net.predict(theta, x) - noise)
-    return replaced
+    return net.at(theta, x, net.predict(theta, x) - noise)
 
 
 def _root(covariance: Real) -> Real:

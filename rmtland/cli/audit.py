@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -157,7 +157,7 @@ def _run_stages(
     estimate: Record,
 ) -> None:
     """Train to each stage and audit it; an interrupt ends it when what was done is written."""
-    net: Any = start.net
+    net = start.net
     theta = start.theta
     found: list[Record] = []
     done = 0
@@ -333,14 +333,15 @@ def _trained(
     from contextlib import nullcontext
 
     from rmtland.cli.training_bar import training_bar
-    from rmtland.networks import train
+    from rmtland.networks import MLP, train
 
     if kind == "as is":
         return theta, 0, "at the given point"
     more = max_steps if kind == "energy" else int(target) - done
     if more == 0:
         return theta, done, "at initialisation" if done == 0 else f"after {done} steps"
-    net: Any = start.net
+    net = start.net
+    assert isinstance(net, MLP)
     with training_bar() if kind == "energy" else nullcontext() as show:
         result = train(
             net,

@@ -29,13 +29,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from rmtland.cuda_libraries import loaded_library
 from rmtland.networks.fused_kernels import is_cupy
 from rmtland.typing import Array
+
+if TYPE_CHECKING:
+    import cupy
 
 __all__ = ["GRAPHS", "GraphCache", "Recorder", "gemm_of", "times", "without_graphs"]
 
@@ -142,7 +145,7 @@ class _CupyRecorder:
         finally:
             _LOCAL.product = None
 
-        def launch(kept: Any = (pool, stream, held)) -> None:  # the graph writes to this memory
+        def launch(kept: object = (pool, stream, held)) -> None:  # the graph writes to this memory
             graph.launch()
 
         read = sum(int(buffer.nbytes) for buffer in buffers)
@@ -162,7 +165,7 @@ class _Recorded:
         self.buffers = [recorder.copy(array) for array in arrays]
         self.launch, self.outputs, self.size = recorder.record(function, self.buffers)
         self.lock = threading.Lock()
-        self.stream: Any = None
+        self.stream: cupy.cuda.Stream | None = None
 
     def __call__(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         with self.lock:
@@ -287,7 +290,7 @@ def without_graphs() -> Iterator[None]:
 class _Handle:
     """A handle of cuBLAS with a workspace of its own, for the products of a recording."""
 
-    def __init__(self, library: Any) -> None:
+    def __init__(self, library: ctypes.CDLL | None) -> None:
         self.library, self.pointer = library, ctypes.c_void_p()
         self._call("cublasCreate_v2", ctypes.byref(self.pointer))
 

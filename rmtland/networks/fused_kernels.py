@@ -13,9 +13,9 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import Any
 
 from rmtland.typing import Array
 
@@ -202,6 +202,8 @@ def add_scaled_sum(target: Array, first: Array, second: Array, factor: float) ->
 
 
 @cache
-def _kernel(inputs: str, outputs: str, body: str, name: str) -> Any:
+def _kernel(inputs: str, outputs: str, body: str, name: str) -> Callable[..., Array]:
     cupy = import_module("cupy")
-    return cupy.ElementwiseKernel(inputs, outputs, body, name, preamble=PREAMBLE)
+    made: Callable[..., Array]
+    made = cupy.ElementwiseKernel(inputs, outputs, body, name, preamble=PREAMBLE)
+    return made

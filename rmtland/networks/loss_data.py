@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -250,7 +249,7 @@ def _picked(source: Array, which: Integer) -> Array:
 def _on_disk(source: Array) -> bool:
     """Whether an array may be larger than memory: a memory map, or no array of a library."""
     if isinstance(source, np.ndarray):
-        base: Any = source
+        base: object = source
         while base is not None:
             if isinstance(base, np.memmap):
                 return True

@@ -34,7 +34,7 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import overload
+from typing import Protocol, overload
 
 import numpy as np
 
@@ -46,13 +46,20 @@ from rmtland.networks.derivatives.hessian_split import PARTS, HessianSplit
 from rmtland.networks.derivatives.jacobian import empirical_fisher
 from rmtland.networks.derivatives.recorded import recorded_hessian
 from rmtland.networks.loss_products import LossProducts
+from rmtland.networks.loss_value import Network
 from rmtland.networks.overflow import refuse_overflow
 from rmtland.streams import streams
-from rmtland.typing import Array, Rng
+from rmtland.typing import Array, ArrayLike, Rng
 
 __all__ = ["LossPoint", "loss_point"]
 
 SPLIT = ("gauss_newton", "residual")
+
+
+class PointNetwork(Network, Protocol):
+    """A network whose loss can be taken at another point: `rmtland.networks.MLP`."""
+
+    def at(self, theta: ArrayLike, x: ArrayLike, y: ArrayLike) -> LossPoint: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,6 +85,8 @@ class LossPoint(LossProducts):
     data : LossData
         Inputs and targets, checked.
     """
+
+    net: PointNetwork
 
     # Dense matrices ------------------------------------------------------------------------------
 

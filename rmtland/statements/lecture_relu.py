@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -137,8 +136,7 @@ def _second_moment(tau_inverse: int, seed: int) -> Estimate:
     for draw in range(draws):
         point = loss_point(seed + draw, (n, n, n), m, "relu")
         e = gaussian_matrix(seed + draw, m, n, stream=8)
-        net: Any = point.net
-        given = net.at(point.theta, point.x, np.asarray(point.prediction) - e)
+        given = point.net.at(point.theta, point.x, np.asarray(point.prediction) - e)
         H1 = np.asarray(given.hessian("residual"))
         found.append(np.sum(H1**2) / len(H1))
     return _mean(found, seed)

@@ -33,7 +33,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -51,6 +51,9 @@ from rmtland.networks.training.step_rules import Rule
 from rmtland.networks.training.unchecked_steps import may_wait_for_a_look, unchecked_gradient
 from rmtland.streams import random_generator
 from rmtland.typing import Array, ArrayLike, Real, Rng
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 __all__ = ["METHODS", "TrainResult", "train"]
 
@@ -272,7 +275,7 @@ def _minimize(run: TrainingRun, file: Checkpoint | None, state: TrainingState) -
         loss, gradient = run.evaluate(placed(theta, run.start.theta))
         return loss, to_numpy(gradient).astype(np.float64, copy=False)
 
-    def after_step(intermediate_result: Any) -> None:
+    def after_step(intermediate_result: OptimizeResult) -> None:
         theta = placed(intermediate_result.x, run.start.theta)
         run.accept(run.look_up(theta), run.steps + 1)
         on_track = run.reason in (None, "max_steps")

@@ -33,16 +33,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from rmtland.arguments import count, positive
-from rmtland.typing import ArrayLike, Record
+from rmtland.typing import Array, ArrayLike, Record
 
 __all__ = ["DesignedMethod", "StepControl"]
 
 Verdict = Literal["best", "on", "restart", "back"]
+Coefficients = tuple[Array, ...]
 
 _SLACK = 1e-12
 """Relative rounding of a loss."""
@@ -87,7 +88,7 @@ class StepControl:
     growth: float = 1.2
     most: float = 100.0
     strikes: int = 3
-    _known: list[Any] = field(default_factory=list, repr=False, compare=False)
+    _known: list[Coefficients] = field(default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not callable(getattr(self.method, "coefficients", None)):
@@ -264,7 +265,7 @@ class StepControl:
             return 1 / float(known)
         return float(np.min(self._coefficients(32)[0]))
 
-    def _coefficients(self, size: int) -> Any:
+    def _coefficients(self, size: int) -> Coefficients:
         """Coefficients of at least so many steps."""
         if not self._known or len(self._known[0][0]) < size:
             asked = max(64, 2 * size)

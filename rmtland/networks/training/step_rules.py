@@ -25,7 +25,7 @@ array([-0.25])
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rmtland.arrays import array_namespace
 from rmtland.typing import Array, Record
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STEP_SIZES", "Rule", "StepRule"]
 
-State = dict[str, Any]
+State = Record
 
 STEP_SIZES = {"gd": 0.1, "sgd": 0.1, "momentum": 0.01, "adam": 1e-3}
 """Default step sizes."""
