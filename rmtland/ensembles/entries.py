@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,13 +92,11 @@ class HostDraws:
 
     def normal(self, *shape: int) -> Array:
         """Independent standard normal numbers."""
-        precision: Any = self.library.precision
-        return self._stack(lambda g: g.standard_normal(shape, dtype=precision))
+        return self._stack(lambda g: g.standard_normal(shape, dtype=self.library.precision))
 
     def uniform(self, *shape: int) -> Array:
         """Independent uniform numbers between 0 and 1."""
-        precision: Any = self.library.precision
-        return self._stack(lambda g: g.random(shape, dtype=precision))
+        return self._stack(lambda g: g.random(shape, dtype=self.library.precision))
 
     def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Array:
         """Independent chi-square variables of top - slope * i degrees of freedom, i their place."""

@@ -39,7 +39,7 @@ import abc
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -428,7 +428,16 @@ def _outermost(rows: Rows, k: int, sign: float) -> Real:
             return sign * values
 
 
-def scale_of(ensemble: Any, degrees: int) -> float:
+class Chi(Protocol):
+    """An ensemble whose tridiagonal model has chi variables."""
+
+    @property
+    def beta(self) -> float: ...
+    @property
+    def variance(self) -> float: ...
+
+
+def scale_of(ensemble: Chi, degrees: int) -> float:
     """Scale of the chi variables of a tridiagonal model, sqrt(variance / (degrees beta)).
 
     Raises

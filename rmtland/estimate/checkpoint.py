@@ -22,7 +22,6 @@ import json
 import os
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -122,7 +121,7 @@ class Checkpoint:
         arrays : dict of str to ndarray
             Arrays by name.
         """
-        text: Any = np.array(json.dumps(header))
+        text = np.array(json.dumps(header))
         named: Record = {f"array_{key}": array for key, array in arrays.items()}
         with atomic_write(self.folder / f"{name}.npz") as stream:
             np.savez(stream, header=text, **named)

@@ -21,9 +21,9 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import Any
 
 from rmtland.estimate.placement import Placement
 from rmtland.typing import Array
@@ -290,27 +290,27 @@ def row_dots(one: Array, two: Array, place: Placement) -> Array:
 
 
 @cache
-def _every(m: int) -> Any:
+def _every(m: int) -> Array:
     return import_module("cupy").ones(m, dtype=bool)
 
 
 @cache
-def _kernel(given: str, found: str, body: str, name: str) -> Any:
-    return import_module("cupy").ElementwiseKernel(given, found, body, name)
+def _kernel(given: str, found: str, body: str, name: str) -> Callable[..., Array]:
+    made: Callable[..., Array] = import_module("cupy").ElementwiseKernel(given, found, body, name)
+    return made
 
 
 @cache
-def _inner(is_complex: bool) -> Any:
+def _inner(is_complex: bool) -> Callable[..., Array]:
     body = INNER.replace("CONJ", "conj" if is_complex else "").replace("TAKEN", str(TAKEN))
     given = "raw B basis, raw T u, raw bool due, int64 used, int64 runs, int64 length, int64 stride"
-    kernel = import_module("cupy").ElementwiseKernel
-    return kernel(given, "raw T partial", body, f"rmtland_inner_{int(is_complex)}")
+    return _kernel(given, "raw T partial", body, f"rmtland_inner_{int(is_complex)}")
 
 
 @cache
-def _remove() -> Any:
+def _remove() -> Callable[..., Array]:
     given = "raw B basis, raw T h, raw bool due, int64 used, int64 runs, int64 length, T old"
-    return import_module("cupy").ElementwiseKernel(given, "T left", REMOVE, "rmtland_remove")
+    return _kernel(given, "T left", REMOVE, "rmtland_remove")
 
 
 def _is_cupy(place: Placement) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -103,7 +103,7 @@ class BasisStore(Protocol):
         Number of vectors of each space that are there.
     """
 
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
     filled: int
 
     def reserve(self, steps: int, runs: int, size: int) -> None:
@@ -187,7 +187,7 @@ class DiskBasis:
 
     def __init__(self, path: str | os.PathLike[str], dtype: DTypeLike, *, filled: int = 0) -> None:
         self.path, self.dtype, self.filled = Path(path), np.dtype(dtype), filled
-        self._map: Any = None
+        self._map: NumpyArray | None = None
 
     def reserve(self, steps: int, runs: int, size: int) -> None:
         """Make room for this many vectors of each space."""
@@ -200,6 +200,7 @@ class DiskBasis:
 
     def append(self, vectors: NumpyArray) -> None:
         """Keep the next vectors, one of each space."""
+        assert self._map is not None, "reserve() makes the room"
         self._map[self.filled] = vectors
         self.filled += 1
 

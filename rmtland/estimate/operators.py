@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -46,7 +46,10 @@ from rmtland.estimate.symmetric import (
 )
 from rmtland.networks.array_arguments import detached
 from rmtland.networks.derivatives.operators import PointOperator
-from rmtland.typing import Array, NumpyArray, Operator
+from rmtland.typing import Array, MultipliesBlocks, MultipliesVectors, NumpyArray, Operator
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["SymmetricOperator", "symmetric_operator"]
 
@@ -217,11 +220,11 @@ def _at(matrix: Array, vectors: NumpyArray) -> Array:
     return matrix @ vectors
 
 
-def _matmat(operator: Any, vectors: NumpyArray) -> Array:
+def _matmat(operator: MultipliesBlocks, vectors: NumpyArray) -> Array:
     return operator.matmat(vectors)
 
 
-def _columns_of_matvec(operator: Any, vectors: NumpyArray) -> Array:
+def _columns_of_matvec(operator: MultipliesVectors, vectors: NumpyArray) -> Array:
     return columns_of(operator.matvec, vectors)
 
 
@@ -229,7 +232,7 @@ _DEVICE_LIBRARIES = ("cupy", "torch", "array_api_strict")
 
 
 def _on_device(
-    operator: Any, size: int | None, dtype: DTypeLike | None, like: Any
+    operator: Any, size: int | None, dtype: DTypeLike | None, like: Array | None
 ) -> SymmetricOperator | None:
     """Wrap what multiplies on a device; None where the host is to do it."""
     if hasattr(operator, "total") and hasattr(operator, "gauss_newton"):
@@ -295,7 +298,7 @@ def _on_device(
 
 
 def _matrix_on_device(
-    operator: Any, dtype: DTypeLike | None, place: Placement
+    operator: Array, dtype: DTypeLike | None, place: Placement
 ) -> SymmetricOperator:
     """Wrap a matrix, moved there if it is elsewhere."""
     given_in = precision_of(operator)
@@ -325,7 +328,7 @@ def _is_device_array(value: object) -> bool:
     return library in _DEVICE_LIBRARIES and hasattr(value, "dtype") and hasattr(value, "ndim")
 
 
-def _beside_torch(operator: Any) -> Any:
+def _beside_torch(operator: Any) -> torch.Tensor | None:
     """Return an empty tensor on the device of an operator on PyTorch tensors, or None."""
     if not str(getattr(operator, "dtype", "")).startswith("torch.") or _is_device_array(operator):
         return None

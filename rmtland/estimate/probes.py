@@ -27,7 +27,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -433,7 +433,7 @@ def _probe(operator: SymmetricOperator, generator: np.random.Generator) -> Numpy
     return vector
 
 
-def _kept(operator: SymmetricOperator, basis: str) -> np.dtype[Any]:
+def _kept(operator: SymmetricOperator, basis: str) -> np.dtype[np.generic]:
     """Return the dtype in which the vectors of a basis are kept."""
     if basis != "float32":
         return operator.work_dtype

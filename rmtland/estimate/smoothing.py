@@ -32,7 +32,7 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -88,7 +88,7 @@ def resolution_width(spectrum: Spectrum) -> float:
     nodes, weights = spectrum.measure
     sums = np.cumsum(weights)
     low, high = (nodes[min(int(np.searchsorted(sums, q)), nodes.size - 1)] for q in (0.01, 0.99))
-    known: Any = spectrum.provenance.get("steps")
+    known = spectrum.provenance.get("steps")
     steps = int(known or spectrum.nodes.shape[1])
     return float((high - low) / steps) or float(np.abs(nodes).max() or 1.0) / steps
 

@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -40,6 +40,8 @@ from rmtland.sweep import Dask, Processes, Serial
 from rmtland.typing import Array, ArrayLike, NumpyArray, Operator
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from rmtland.estimate import SymmetricOperator
     from rmtland.sweep.executors import AnyExecutor
 
@@ -103,13 +105,13 @@ class SummedOperator(LinearOperator):  # type: ignore[misc]
         """End the workers that were started here."""
         self._stack.close()
 
-    def _workers(self, found: list[SymmetricOperator], executor: AnyExecutor) -> list[Any]:
+    def _workers(self, found: list[SymmetricOperator], executor: AnyExecutor) -> list[_Begins]:
         """Return one function for each part that begins its product with a block."""
         if isinstance(executor, Serial):
             return [functools.partial(_Now, part) for part in found]
         if isinstance(executor, Processes):
             spawn = multiprocessing.get_context("spawn")
-            begin = []
+            begin: list[_Begins] = []
             for part in found:
                 worker = ProcessPoolExecutor(
                     1, mp_context=spawn, initializer=_keep, initargs=(part,)
@@ -134,7 +136,7 @@ class SummedOperator(LinearOperator):  # type: ignore[misc]
 
     def _matmat(self, vectors: Array) -> Array:
         block = np.ascontiguousarray(vectors)
-        pending: list[Any] = []
+        pending: list[_Pending] = []
         try:
             pending += [begin(block) for begin in self._submit]
             products = [one.result() for one in pending]
@@ -172,11 +174,24 @@ def _distributed() -> ModuleType:
     return distributed
 
 
-def _connected(distributed: ModuleType, cluster: Dask) -> Any:
+def _connected(distributed: ModuleType, cluster: Dask) -> Client:
     try:
-        return distributed.Client(cluster.address, timeout=cluster.timeout, set_as_default=False)
+        client: Client = distributed.Client(
+            cluster.address, timeout=cluster.timeout, set_as_default=False
+        )
     except OSError as error:
         raise ConnectionError(f"no Dask scheduler answers at {cluster.address}: {error}") from error
+    return client
+
+
+class _Pending(Protocol):
+    """A product that was begun."""
+
+    def result(self) -> NumpyArray: ...
+    def cancel(self) -> object: ...
+
+
+_Begins = Callable[[NumpyArray], _Pending]
 
 
 class _Now:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy import stats
@@ -254,5 +254,4 @@ def frozen(law: Frozen) -> rv_frozen:
         With pdf, cdf, sf, ppf, isf, rvs, stats, moment, entropy, interval, support and expect; its
         attribute `dist` is the `rv_continuous`.
     """
-    distribution: Any = LawDistribution(law)
-    return distribution.freeze()
+    return LawDistribution(law).freeze()

@@ -11,7 +11,7 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,11 +22,14 @@ from rmtland.optimizer.start_measure import NEGATIVE, OBJECTIVES
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
+if TYPE_CHECKING:
+    from rmtland.comparison.drawable import Sampler
+
 __all__ = ["sampled_errors"]
 
 
 def sampled_errors(
-    model: Any,
+    model: Sampler | Law,
     method: Method,
     steps: int,
     *,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -80,11 +80,11 @@ def frozen(provenance: Mapping[str, object]) -> FrozenDict:
             return dict(value)
         raise TypeError(f"provenance must be JSON-able; got {value!r}")
 
-    result: FrozenDict = _deep(json.loads(json.dumps(provenance, default=plain)))
-    return result
+    copied = json.loads(json.dumps(provenance, default=plain))
+    return FrozenDict({key: _deep(entry) for key, entry in copied.items()})
 
 
-def _deep(value: Any) -> Any:
+def _deep(value: object) -> object:
     if isinstance(value, dict):
         return FrozenDict({key: _deep(entry) for key, entry in value.items()})
     if isinstance(value, list):

@@ -19,12 +19,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rmtland.arrays import ArrayLibrary
 from rmtland.typing import Array, Namespace
+
+if TYPE_CHECKING:
+    import cupy
 
 __all__ = ["OPTIONS", "Kernels", "kernels_of", "source"]
 
@@ -222,7 +225,7 @@ def _launch(
 
 
 @cache
-def _module(file: str) -> Any:
+def _module(file: str) -> cupy.RawModule:
     import cupy
 
     return cupy.RawModule(code=source(file), options=OPTIONS)
