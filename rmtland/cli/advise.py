@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -245,7 +245,7 @@ def _numbers_of(method: Method, steps: int) -> str:
     return f"step {step[-1]:.4g}, momentum {momentum[-1]:.3g}"
 
 
-def _source(text: str) -> tuple[Law | Spectrum, object]:
+def _source(text: str) -> tuple[Law | Spectrum, Any]:
     """Return the law or the spectrum that the argument names, and what it is the law of."""
     if text == "-" or Path(text).suffix in {".npy", ".npz", ".csv", ".txt"}:
         from rmtland.cli.eigenvalues import read_eigenvalues

@@ -12,6 +12,7 @@ from rmtland.cli.output import Output
 from rmtland.typing import Record
 
 if TYPE_CHECKING:
+    from rmtland.comparison.theories import Theory
     from rmtland.laws import Law
 
 __all__ = ["curve"]
@@ -88,7 +89,7 @@ def curve(
 
 def _chosen(
     text: str, phi: float | None, epsilon: float | None, sigma: float | None
-) -> tuple[Any, str, str]:
+) -> tuple[Theory, str, str]:
     """Return the model or law, what it is called, and a stem for names of files."""
     if text not in MODELS and re.fullmatch(r"[\w-]*", text):
         raise ValueError(
@@ -100,9 +101,9 @@ def _chosen(
             missing = "--phi" if phi is None else "--epsilon"
             raise ValueError(f"Missing option '{missing}': the model {text} needs it")
         sigma = 1.0 if sigma is None else sigma
-        made = model_class(text)(phi, epsilon, sigma)
+        model = model_class(text)(phi, epsilon, sigma)
         stem = f"{text}-phi{phi:g}-epsilon{epsilon:g}" + (f"-sigma{sigma:g}" if sigma != 1 else "")
-        return made, f"{made.name}, phi = {phi:g}, epsilon = {epsilon:g}, sigma = {sigma:g}", stem
+        return model, f"{model.name}, phi = {phi:g}, epsilon = {epsilon:g}, sigma = {sigma:g}", stem
     for name, value in (("--phi", phi), ("--epsilon", epsilon), ("--sigma", sigma)):
         if value is not None:
             raise ValueError(f"{name} belongs to {' and '.join(MODELS)}; a law has its own numbers")

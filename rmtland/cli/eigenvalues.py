@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rmtland.cli.output import Output
 from rmtland.typing import Record
@@ -111,7 +111,7 @@ def overlay_eigenvalues(
     output.numbers(report)
 
 
-def _tests(output: Output, spectrum: Spectrum, name: str, fitted: Fit[Any], seed: int) -> Record:
+def _tests(output: Output, spectrum: Spectrum, name: str, fitted: Fit[object], seed: int) -> Record:
     """Print signals and goodness of fit, where there is a test; return them as plain values."""
     from rmtland.comparison import goodness_of_fit, signals
     from rmtland.laws import MarchenkoPastur, Semicircle

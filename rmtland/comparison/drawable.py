@@ -17,15 +17,23 @@ True
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from rmtland.ensembles import GaussianEnsemble, JacobiEnsemble, WishartEnsemble
 from rmtland.laws import Law, MarchenkoPastur, Semicircle, Wachter
 from rmtland.spectrum import Spectrum
+from rmtland.typing import Rng
 
-__all__ = ["Drawable", "beta_of", "drawable"]
+__all__ = ["Drawable", "Sampler", "beta_of", "drawable"]
+
+
+class Sampler(Protocol):
+    """An ensemble or model that draws its matrices."""
+
+    def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw all eigenvalues of `runs` matrices of order n."""
 
 
 class Drawable(NamedTuple):
@@ -39,7 +47,7 @@ class Drawable(NamedTuple):
         Centre that the source does not know.
     """
 
-    source: Any
+    source: Sampler
     shift: float = 0.0
 
     def sample(self, size: int, *, rng: np.random.Generator, runs: int = 1) -> Spectrum:

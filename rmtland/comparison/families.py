@@ -32,7 +32,7 @@ from rmtland.typing import Real, Record
 
 __all__ = ["Box", "Family", "with_bulk"]
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 _REAL = ("float", "int | float", "float | int")
 

@@ -22,7 +22,7 @@ from rmtland.typing import Record
 
 __all__ = ["Fit"]
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 
 @dataclass(frozen=True)

@@ -369,8 +369,8 @@ def _most_likely(
 
 
 def _likelihood_result(
-    family: Family[Any], spectrum: Spectrum, best: LikelihoodFit, left_out: Outside | None
-) -> Fit[Any]:
+    family: Family[T], spectrum: Spectrum, best: LikelihoodFit, left_out: Outside | None
+) -> Fit[T]:
     values = {name: best.values[name] for name in family.names}
     law = family.law(values)
     assert law is not None

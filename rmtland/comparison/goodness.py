@@ -37,7 +37,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -204,7 +203,7 @@ def _statistic(spectrum: Spectrum, law: Law, far: Logical | None = None) -> floa
     return float((weights * defect**2).sum(axis=1).mean())
 
 
-def _left_out(spectrum: Spectrum, found: Fit[Any]) -> tuple[Logical, Logical]:
+def _left_out(spectrum: Spectrum, found: Fit[object]) -> tuple[Logical, Logical]:
     """Return where the outliers of a fit are, and as many eigenvalues at the same ends."""
     if not spectrum.is_complete:
         raise ValueError(
@@ -250,7 +249,9 @@ def _sampler(
     return draw_quadrature
 
 
-def _refit(found: Fit[Any], beta: float | None) -> Callable[[Spectrum, np.random.Generator], Law]:
+def _refit(
+    found: Fit[object], beta: float | None
+) -> Callable[[Spectrum, np.random.Generator], Law]:
     """Return what fits the family again, from where it was found."""
     family = type(found.model)
     try:

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def maximum_likelihood(
 
 
 def check_likelihood(
-    family: Family[Any], spectrum: Spectrum, start: Mapping[str, float], beta: float | None
+    family: Family[object], spectrum: Spectrum, start: Mapping[str, float], beta: float | None
 ) -> MarchenkoPastur | Semicircle | Wachter:
     """Refuse what has no joint density of eigenvalues.
 

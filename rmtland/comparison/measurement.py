@@ -229,7 +229,7 @@ def measure(
     pairs = None
     if wanted:
         pairs = extremal_eigenpairs(looked_at, ends, tol=1e-6, rng=for_pairs)
-    fitted: dict[str, Fit[Any]] = {}
+    fitted: dict[str, Fit[Theory]] = {}
     unfitted: dict[str, str] = {}
     for name, family in _that_fit(families, spectrum).items():
         try:

@@ -26,7 +26,7 @@ from rmtland.arguments import count, finite
 from rmtland.comparison.descent import Descent
 from rmtland.comparison.families import Box, Family, with_bulk
 from rmtland.comparison.fit_points import Points
-from rmtland.comparison.theories import law_of
+from rmtland.comparison.theories import Theory, law_of
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
 
@@ -160,7 +160,7 @@ def _listed(starts: Any) -> list[Any]:
     return listed
 
 
-def _start(family: Family[Any], boxes: Mapping[str, Box], start: object) -> dict[str, float]:
+def _start(family: Family[Theory], boxes: Mapping[str, Box], start: object) -> dict[str, float]:
     """Check a starting point of the user's."""
     if not isinstance(start, Mapping) or set(start) != set(family.names):
         raise ValueError(
@@ -178,7 +178,7 @@ def _start(family: Family[Any], boxes: Mapping[str, Box], start: object) -> dict
     return values
 
 
-def _by_moments(family: Family[Any], spectrum: Spectrum) -> list[dict[str, float]]:
+def _by_moments(family: Family[object], spectrum: Spectrum) -> list[dict[str, float]]:
     """Members that share mean and variance with (most of) the spectrum, where a family has them.
 
     A class with `from_moments(phi, mean=, residual_variance=)` says how.

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -50,7 +50,7 @@ from rmtland.ensembles import WishartEnsemble
 from rmtland.laws import MarchenkoPastur
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator, streams
-from rmtland.typing import Real, Record, Rng
+from rmtland.typing import NumpyArray, Real, Record, Rng
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -299,7 +299,7 @@ class WeightSpectra:
             )
         return rows
 
-    def plot(self, axes: Any = None, *, columns: int = 3) -> list[Artist]:
+    def plot(self, axes: NumpyArray | None = None, *, columns: int = 3) -> list[Artist]:
         """Draw every layer with its law.
 
         Parameters
