@@ -111,7 +111,7 @@ def _take(state: Any, index: Integer | Logical) -> Any:
     return state[index] if isinstance(state, np.ndarray) else state.take(index)
 
 
-def _put(state: Any, index: Any, other: Any) -> None:
+def _put(state: Any, index: Integer, other: Any) -> None:
     if isinstance(state, np.ndarray):
         state[index] = other
     else:

@@ -191,7 +191,7 @@ class Polynomial:
             if not scalar and (array.ndim < 2 or array.shape[-1] != array.shape[-2]):
                 raise ValueError(f"{name} must be a square matrix; got shape {array.shape}")
         real = all(value.imag == 0 for value in self._coefficients.values())
-        total: Any = 0.0
+        total: Values = 0.0
         if scalar:
             for word, value in self._coefficients.items():
                 factors = [self._placed(letter, values, scalar) for letter in word]

@@ -436,7 +436,7 @@ def _gaussian_size(pencil: Linearisation, laws: Mapping[str, Law | Circular]) ->
 def _gaussian_equation(pencil: Linearisation, laws: Mapping[str, Law | Circular]) -> MatrixDyson:
     """Return a matrix Dyson equation, with rows of their own for free Poisson parts."""
     k, size = pencil.size, _gaussian_size(pencil, laws)
-    mean: Any = np.zeros((size, size), dtype=np.complex128)
+    mean: NumpyArray = np.zeros((size, size), dtype=np.complex128)
     mean[:k, :k] = pencil.constant
     weights = np.ones(size)
     sandwiches: list[tuple[NumpyArray, NumpyArray]] = []

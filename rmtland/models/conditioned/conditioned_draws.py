@@ -15,7 +15,6 @@ Examples
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from rmtland.models.hessian_parts import HessianParts
 from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator, seed_of, streams
-from rmtland.typing import Real, Rng
+from rmtland.typing import Real, Record, Rng
 from rmtland.version import installed_version
 
 __all__ = ["ConditionedDraws"]
@@ -188,7 +187,7 @@ class ConditionedDraws(HessianParts):
                 "leave n out"
             )
 
-    def _provenance(self, generator: np.random.Generator) -> dict[str, Any]:
+    def _provenance(self, generator: np.random.Generator) -> Record:
         return {
             "source": "model",
             "model": type(self).__name__,

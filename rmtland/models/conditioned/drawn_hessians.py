@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -158,11 +157,14 @@ class DrawnHessians:
             operator = symmetric_operator(point.operator(self.part_name))
             found = krylov_quadratures(operator, probes=1, steps=steps, rng=second, progress=False)
             spectrum = quadrature_spectrum(found, operator, np.zeros(0))
-            kept: Any = spectrum.weights, spectrum.alpha, spectrum.beta
+            mass, diagonal, off = spectrum.weights, spectrum.alpha, spectrum.beta
+            assert mass is not None
+            assert diagonal is not None
+            assert off is not None
             used = min(steps, spectrum.nodes.shape[1])
             nodes[row, :used], nodes[row, used:] = spectrum.nodes[0, :used], spectrum.nodes[0, -1]
-            weights[row, :used], alpha[row, :used] = kept[0][0, :used], kept[1][0, :used]
-            beta[row, : used - 1] = kept[2][0, : used - 1]
+            weights[row, :used], alpha[row, :used] = mass[0, :used], diagonal[0, :used]
+            beta[row, : used - 1] = off[0, : used - 1]
         return nodes, weights, alpha, beta
 
     def refuse_large(self) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,11 +27,14 @@ from rmtland.streams import seed_of, streams
 from rmtland.typing import Real, Rng
 from rmtland.version import installed_version
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = ["drawn_spectrum", "gram_eigenvalues", "rounded_sizes"]
 
 
 def drawn_spectrum(
-    model: Any,
+    model: DataclassInstance,
     draw: Callable[[np.random.Generator], Real],
     rng: Rng,
     runs: int,

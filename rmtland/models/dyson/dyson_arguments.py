@@ -8,9 +8,6 @@ ValueError: epsilon must be zero or a positive finite number; got -0.5
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from rmtland.arguments import choice, count, float_array, nonnegative
@@ -22,7 +19,7 @@ from rmtland.typing import Record
 __all__ = ["checked_arguments"]
 
 
-def checked_arguments(given: Mapping[str, Any], *, is_host: bool) -> Record:
+def checked_arguments(given: Record, *, is_host: bool) -> Record:
     """Return the arguments of a `DysonHessian` as it keeps them, or say what is wrong with one.
 
     Parameters

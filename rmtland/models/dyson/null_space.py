@@ -37,14 +37,27 @@ Examples
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from rmtland.models.dyson.fixed_points import SolvedStates
-from rmtland.models.dyson.gaussian_hessians import drawn_hessian
+from rmtland.models.dyson.gaussian_hessians import GaussianHessian, drawn_hessian
 from rmtland.solution import Solution, Status
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, Real
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    class DysonEquation(GaussianHessian, DataclassInstance, Protocol):
+        """What is needed of a model: `DysonHessian`."""
+
+        def mean(self) -> float: ...
+        def var(self) -> float: ...
+        def solve(
+            self, z: ArrayLike, *, throw: bool = ..., states: SolvedStates | None = ...
+        ) -> Solution: ...
+
 
 __all__ = ["LARGEST", "atom_at_zero", "input_basis", "input_rank", "null_count"]
 
@@ -99,7 +112,7 @@ def input_basis(x: Real) -> Real:
     return basis
 
 
-def null_count(model: Any) -> tuple[int, int]:
+def null_count(model: DysonEquation) -> tuple[int, int]:
     """Zero eigenvalues of a matrix drawn from the ensemble that the equation speaks of.
 
     Parameters
@@ -153,7 +166,7 @@ def _whitened(x: Real, active: Real) -> Real:
     return white
 
 
-def atom_at_zero(model: Any) -> Solution:
+def atom_at_zero(model: DysonEquation) -> Solution:
     """Mass of the law of an equation at zero, with its error.
 
     Parameters
@@ -176,7 +189,7 @@ def atom_at_zero(model: Any) -> Solution:
     return Solution(value, Status.CONVERGED, zero, np.zeros((), dtype=np.int64), zero)
 
 
-def _confirmed(model: Any, count: int, doubt: int) -> Solution:
+def _confirmed(model: DysonEquation, count: int, doubt: int) -> Solution:
     """Compare a number of zero eigenvalues with what the equation sees from heights that fall."""
     size = model.parameter_count
     height = 1e-3 * float(np.hypot(model.mean(), np.sqrt(model.var())))
@@ -204,7 +217,7 @@ def _confirmed(model: Any, count: int, doubt: int) -> Solution:
     )
 
 
-def _extrapolated(model: Any) -> Solution:
+def _extrapolated(model: DysonEquation) -> Solution:
     """Limit of -eta Im G(i eta) from heights that fall by factors of 4."""
     height = 1e-3 * float(np.hypot(model.mean(), np.sqrt(model.var())))
     last, guess, change, steps, mass = np.inf, np.inf, np.inf, 0, np.inf

@@ -40,7 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -92,7 +92,7 @@ class Equation(Protocol):
     def x(self) -> Real: ...
 
     @property
-    def equation(self) -> Any: ...
+    def equation(self) -> object: ...
 
     @property
     def parameter_count(self) -> int: ...

@@ -38,6 +38,7 @@ from rmtland.deprecation import keyword_only
 from rmtland.ensembles import Ensemble, WishartEnsemble
 from rmtland.ensembles.device.kernels import kernels_of
 from rmtland.ensembles.entries import Entries, columns
+from rmtland.ensembles.krylov import Factor
 from rmtland.free import free_sum
 from rmtland.laws import Discrete, Law, LawGrid, MarchenkoPastur, SpectralModel
 from rmtland.laws.law_grid import Batch, parameter_grid
@@ -328,7 +329,7 @@ class HessianModel(Ensemble):
     def _hull(self) -> tuple[float, float]:
         return (-math.inf if self.epsilon else 0.0), math.inf
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         residual = self.residual_ensemble
         more = [] if residual is None else residual._factors()[1]
         return "sum", [*self.wishart._factors()[1], *more]
