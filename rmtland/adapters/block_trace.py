@@ -29,19 +29,33 @@ ScalarEstimate(value=6.0, standard_error=0.0, products=2, method='blocks')
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
+from rmtland.adapters.torch_parameters import Block
 from rmtland.arguments import count
 from rmtland.estimate.trace import ScalarEstimate
 from rmtland.streams import random_generator
-from rmtland.typing import Rng
+from rmtland.typing import NumpyArray, Rng
 
 __all__ = ["trace_by_blocks"]
 
 
-def trace_by_blocks(operator: Any, *, probes: int = 4, rng: Rng = None) -> ScalarEstimate:
+class BlockOperator(Protocol):
+    """A symmetric matrix whose parameters come in blocks, as those of `from_torch` do."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def dtype(self) -> np.dtype[np.generic]: ...
+    @property
+    def blocks(self) -> Sequence[Block]: ...
+    def __matmul__(self, vector: NumpyArray, /) -> NumpyArray: ...
+
+
+def trace_by_blocks(operator: BlockOperator, *, probes: int = 4, rng: Rng = None) -> ScalarEstimate:
     """Estimate a trace by random signs on one block of parameters at a time.
 
     Parameters

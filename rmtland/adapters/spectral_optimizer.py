@@ -30,15 +30,16 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from rmtland.adapters.optional import optional
 from rmtland.arguments import count
 from rmtland.networks.training.step_control import DesignedMethod, StepControl
-from rmtland.typing import Array
+from rmtland.typing import Array, Operator
 
 if TYPE_CHECKING:
+    from rmtland.adapters.monitor import CurvatureMonitor
     from rmtland.adapters.torch_spectral_steps import SpectralOptimizer
 
 __all__ = ["spectral_optimizer"]
@@ -48,7 +49,7 @@ def spectral_optimizer(
     params: Iterable[Array],
     method: DesignedMethod,
     *,
-    curvature: Any = None,
+    curvature: Operator | CurvatureMonitor | Callable[[], Operator] | None = None,
     every: int | None = None,
     restart: int | str | None = None,
     largest: float | None = None,

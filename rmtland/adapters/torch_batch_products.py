@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from rmtland.adapters.torch_batches import Batch, Batches, tensors_of
 from rmtland.adapters.torch_checks import same_values
 from rmtland.adapters.torch_loss_function import LossFunction
-from rmtland.adapters.torch_products import ROUTES
+from rmtland.adapters.torch_products import ROUTES, Products
 from rmtland.typing import Array, Record
 
 __all__ = ["BatchProducts"]
@@ -41,10 +40,10 @@ class BatchProducts:
     ) -> None:
         self.function, self.batches, self.part = function, batches, part
         self.route, self.keep_graph = ROUTES[method], keep_graph
-        self._kept: Any = None
+        self._kept: Products | None = None
         self._kept_at: list[tuple[Array, int]] = []
 
-    def __iter__(self) -> Iterator[tuple[Any, Batch | None]]:
+    def __iter__(self) -> Iterator[tuple[Products, Batch | None]]:
         """Yield what multiplies by the matrix of each batch, and the batch where it is read."""
         if self.keep_graph:
             (batch,) = (each for each in self.batches if each.samples != 0)

@@ -15,12 +15,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from rmtland.arguments import count
 from rmtland.typing import Array, Tree
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
 
 __all__ = ["Batch", "Batches", "mapped", "rows_of", "tensors_of", "to_numpy"]
 
@@ -78,7 +81,7 @@ class Batches:
         self._whole: Batch | None = None
         self._size = batch_size
         self._source: Iterable[Array] = ()
-        self._loader: Any = None
+        self._loader: DataLoader | None = None
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(data, torch.utils.data.TensorDataset):
             data = data.tensors
@@ -280,7 +283,7 @@ def _refuse_lengths(batch: Batch) -> None:
         )
 
 
-def _refuse_dropped(torch: ModuleType, loader: Any) -> None:
+def _refuse_dropped(torch: ModuleType, loader: DataLoader) -> None:
     sampler: Any = getattr(loader, "sampler", None)
     if getattr(sampler, "replacement", False):
         raise ValueError(
@@ -301,7 +304,7 @@ def _refuse_dropped(torch: ModuleType, loader: Any) -> None:
         )
 
 
-def _generator_states(loader: Any) -> list[Tree]:
+def _generator_states(loader: DataLoader) -> list[Tree]:
     import torch
 
     own = getattr(loader, "generator", None)
@@ -313,7 +316,7 @@ def _generator_states(loader: Any) -> list[Tree]:
     ]
 
 
-def _set_generator_states(loader: Any, states: list[Tree]) -> None:
+def _set_generator_states(loader: DataLoader, states: list[Tree]) -> None:
     import torch
 
     torch.set_rng_state(states[0])

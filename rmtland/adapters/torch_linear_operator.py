@@ -9,7 +9,7 @@ What the matrices are is said in `rmtland.adapters.torch_operator`.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -20,7 +20,10 @@ from rmtland.adapters.torch_checks import finite_entries
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_multivectors import MultivectorProducts
 from rmtland.adapters.torch_parameters import Block
-from rmtland.typing import Array
+from rmtland.typing import Array, NumpyArray
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["TorchLinearOperator"]
 
@@ -61,7 +64,7 @@ class TorchLinearOperator(LinearOperator):  # type: ignore[misc]
         return self.function.blocks
 
     @property
-    def device(self) -> Any:
+    def device(self) -> torch.device:
         """Device on which products are made."""
         return self.function.device
 
@@ -90,7 +93,7 @@ class TorchLinearOperator(LinearOperator):  # type: ignore[misc]
             result /= self.total_count
         return result.reshape(vectors.shape)
 
-    def _matmat(self, vectors: Any) -> Any:
+    def _matmat(self, vectors: NumpyArray) -> NumpyArray:
         import torch
 
         if np.iscomplexobj(vectors):
@@ -102,10 +105,12 @@ class TorchLinearOperator(LinearOperator):  # type: ignore[misc]
         product = to_numpy(self.multiply(given)).astype(self.dtype, copy=False)
         if not np.isfinite(product).all() and np.isfinite(rows).all():
             finite_entries(product, "product")
-        return product.T
+        found: NumpyArray = product.T
+        return found
 
-    def _matvec(self, vector: Any) -> Any:
-        return self._matmat(np.reshape(vector, (-1, 1))).reshape(np.shape(vector))
+    def _matvec(self, vector: NumpyArray) -> NumpyArray:
+        found: NumpyArray = self._matmat(np.reshape(vector, (-1, 1))).reshape(np.shape(vector))
+        return found
 
     def _adjoint(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rmtland.adapters.torch_batches import Batch, mapped, rows_of
 from rmtland.adapters.torch_losses import LossRule
@@ -369,7 +369,7 @@ def _without_rounded_products(torch: ModuleType, stack: ExitStack) -> None:
     """Compute float32 products with all digits until the stack ends."""
     backends = torch.backends
     if hasattr(backends.cudnn, "conv"):  # a setting for each operation, of PyTorch 2.9 and later
-        settings: list[tuple[Any, str, Any]] = [
+        settings: list[tuple[object, str, object]] = [
             (getattr(library, operation), "fp32_precision", "ieee")
             for library in (backends.cudnn, backends.mkldnn)
             for operation in ("conv", "rnn", "matmul")

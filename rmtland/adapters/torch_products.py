@@ -44,6 +44,9 @@ Vectors = Sequence[Array]
 class Products(Protocol):
     """Products of one batch, from one point in parameter space."""
 
+    error: float
+    """Largest relative error of a product so far, where it has one besides rounding."""
+
     def __call__(self, vectors: Vectors) -> Vectors:
         """Return the product with one vector, block by block."""
 

@@ -14,7 +14,7 @@ from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.estimate import symmetric_operator
 from rmtland.estimate.leading_pair import leading_pair
 from rmtland.networks.training.step_control import StepControl
-from rmtland.typing import Array, Record
+from rmtland.typing import Array, Operator, Record
 
 __all__ = ["SpectralOptimizer"]
 
@@ -41,7 +41,7 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         params: Iterable[Array],
         control: StepControl,
         *,
-        curvature: Any,
+        curvature: Operator | CurvatureMonitor | Callable[[], Operator] | None,
         every: int,
         lanczos_steps: int,
         safeguard: bool,
@@ -224,7 +224,8 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
     def _measure(self) -> None:
         """Bring the largest curvature up to date where it is time to."""
-        numbers, operator = self._numbers, self.curvature
+        numbers = self._numbers
+        operator: Any = self.curvature
         if operator is None:
             return
         if isinstance(operator, CurvatureMonitor):
