@@ -23,9 +23,12 @@ import ast
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rmtland.typing import Record
+from rmtland.typing import Array, Record
+
+if TYPE_CHECKING:
+    from rmtland.comparison.theories import Theory
 
 __all__ = ["NAMES", "theory"]
 
@@ -85,7 +88,7 @@ _LONGEST, _DEEPEST, _LARGEST, _MOST_WORDS = 2000, 30, 1e12, 5000
 _CONSTANTS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
 """Numbers with names: ends of unbounded laws, and what laws refuse in their own words."""
 
-_NUMBERS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+_NUMBERS: dict[type[ast.operator], Callable[[Array, Array], Array]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -93,7 +96,7 @@ _NUMBERS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-def theory(text: str) -> Any:
+def theory(text: str) -> Theory:
     """Return the law, model or ensemble that an expression describes.
 
     Parameters
@@ -121,7 +124,7 @@ def theory(text: str) -> Any:
         raise ValueError(
             f"{text[:80]!r} is not a law, such as MarchenkoPastur(.5): {detail}"
         ) from None
-    found = _value(tree.body, 0)
+    found: Theory = _value(tree.body, 0)
     if not (hasattr(found, "support") or hasattr(type(found), "law")):
         raise ValueError(f"{text[:80]!r} is {type(found).__name__}, not a law, model or ensemble")
     return found
@@ -162,7 +165,7 @@ def _require_known(name: str) -> None:
         raise ValueError(f"unknown name {name!r} in a law; known are {', '.join(NAMES)}")
 
 
-def _called(name: str, arguments: list[ast.expr], keywords: list[Any], depth: int) -> Any:
+def _called(name: str, arguments: list[ast.expr], keywords: list[ast.keyword], depth: int) -> Any:
     _require_known(name)
     if any(isinstance(part, ast.Starred) for part in arguments) or any(
         keyword.arg is None for keyword in keywords
@@ -171,10 +174,10 @@ def _called(name: str, arguments: list[ast.expr], keywords: list[Any], depth: in
     import rmtland
 
     if name == "law_of_polynomial" and len(arguments) == 1:
-        laws = {keyword.arg: _value(keyword.value, depth + 1) for keyword in keywords}
+        laws = {str(keyword.arg): _value(keyword.value, depth + 1) for keyword in keywords}
         return rmtland.law_of_polynomial(_polynomial(arguments[0], _symbols(laws), depth), **laws)
     values = [_value(part, depth + 1) for part in arguments]
-    options = {keyword.arg: _value(keyword.value, depth + 1) for keyword in keywords}
+    options = {str(keyword.arg): _value(keyword.value, depth + 1) for keyword in keywords}
     return getattr(rmtland if hasattr(rmtland, name) else rmtland.models, name)(*values, **options)
 
 
@@ -246,7 +249,7 @@ def _short(degree: int, words: int, node: ast.AST) -> bool:
     return True
 
 
-def _number(node: ast.AST, depth: int) -> Any:
+def _number(node: ast.AST, depth: int) -> float:
     value = _value(node, depth + 1)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{ast.unparse(node)!r} is not a number")

@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from rmtland.cli.options import figure_format
 from rmtland.cli.report_page import ReportPage, command_line
 from rmtland.files import atomic_write, check_folder, check_target
-from rmtland.typing import Record
+from rmtland.typing import Json, Record
 from rmtland.version import installed_version
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Output:
             if not self.to_machine:
                 self.wrote(Path(self._json))
         if self._page is not None:
-            self._page.write(_plain(_signed(values)))
+            self._page.write({name: _plain(one) for name, one in _signed(values).items()})
             self.wrote(self._page.target)
 
 
@@ -245,7 +245,7 @@ def _json_text(values: Mapping[str, object]) -> str:
     return json.dumps(_plain(values), indent=1, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Json:
     """Return a value as JSON knows it."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}

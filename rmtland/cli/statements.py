@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -194,7 +194,7 @@ def _found(finding: Finding) -> Record:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Any]:
+def _bar(total: int) -> Iterator[Callable[[int, int, Finding], None]]:
     """Show on standard error how many are done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

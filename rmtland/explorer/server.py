@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import socketserver
 import sys
 import threading
@@ -37,7 +38,6 @@ from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from io import BytesIO
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from rmtland.adapters.optional import optional
@@ -49,6 +49,8 @@ from rmtland.networks.activation import ACTIVATIONS
 from rmtland.spectrum import Spectrum
 from rmtland.spectrum.eigenvalue_files import spectrum_of_file
 from rmtland.typing import Record
+
+_Connection = socket.socket | tuple[bytes, socket.socket]
 
 __all__ = ["ExplorerServer"]
 
@@ -127,7 +129,7 @@ class ExplorerServer(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = _LOOPBACK, self.server_address[1]
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: _Connection, client_address: object) -> None:
         """Say nothing of a browser that went away; anything else is a defect.
 
         Parameters

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.contour import QuadContourSet
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -124,7 +125,7 @@ def draw_plane(
     scale: str = "log",
     trajectory: Real | None = None,
     marks: Real | None = None,
-) -> Any:
+) -> QuadContourSet:
     """Draw the contours of the loss in a plane, with a trajectory.
 
     Parameters

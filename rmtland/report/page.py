@@ -15,9 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rmtland.report.sections import Heading, Picture, Report, Section, Table, Text
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 __all__ = ["LARGEST_PAGE", "MOST_ROWS", "page"]
 
@@ -174,7 +177,7 @@ def _part(name: str) -> str:
 
 
 @cache
-def _template() -> Any:
+def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(

@@ -215,9 +215,9 @@ def _sections(values: object, name: str, level: int) -> Iterable[Section]:
 
 def _mapping(values: Mapping[str, Any], name: str, level: int) -> Iterable[Section]:
     """Answers first, then single values, then what has parts."""
-    answers = [answer for answer in _ANSWERS if isinstance(values.get(answer), str)]
-    for answer in answers:
-        yield Text(values[answer], stressed=answer == _ANSWERS[0])
+    answers = {key: text for key in _ANSWERS if isinstance(text := values.get(key), str)}
+    for key, text in answers.items():
+        yield Text(text, stressed=key == _ANSWERS[0])
     rest = {key: value for key, value in values.items() if key not in answers}
     facts = {key: value for key, value in rest.items() if not _has_parts(value)}
     if facts:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -25,10 +25,13 @@ from rmtland.arguments import choice
 from rmtland.landscape.linearisation import linearise
 from rmtland.networks import MLP, LossPoint, digits
 from rmtland.networks.datasets.dataset import Dataset
-from rmtland.typing import Array, Integer, NumpyArray, Real
+from rmtland.networks.derivatives.operators import PointOperator
+from rmtland.typing import Array, Integer, Multiplies, NumpyArray, Real
 
 if TYPE_CHECKING:
     from torch.nn import Module
+
+    from rmtland.adapters.torch_operator import TorchOperator
 
 __all__ = ["PROBLEMS", "Problem", "make_problem"]
 
@@ -64,10 +67,10 @@ class Problem(abc.ABC):
         """Return the loss and its gradient, over all samples or some rows of them."""
 
     @abc.abstractmethod
-    def operator(self, theta: Real) -> Any:
+    def operator(self, theta: Real) -> Multiplies:
         """Return the Hessian as a thing that multiplies."""
 
-    def gauss_newton(self, theta: Real) -> Any:
+    def gauss_newton(self, theta: Real) -> Multiplies:
         """Return the Gauss-Newton matrix, which has no negative curvature."""
         return self.operator(theta)
 
@@ -103,7 +106,7 @@ class LeastSquares(Problem):
         residual = a @ theta.reshape(a.shape[1], -1) - y
         return 0.5 * float((residual**2).sum()) / m, (a.T @ residual).ravel() / m
 
-    def operator(self, theta: Real) -> Any:
+    def operator(self, theta: Real) -> LinearOperator:
         """Return the Hessian."""
         a, p = self.features, theta.size
 
@@ -144,12 +147,11 @@ class LogisticRegression(Problem):
         loss = float(np.logaddexp(0.0, -margin).mean()) + 0.5 * self.ridge * float(theta @ theta)
         return loss, -(a.T @ (y * expit(-margin))) / len(y) + self.ridge * theta
 
-    def operator(self, theta: Real) -> Any:
+    def operator(self, theta: Real) -> Real:
         """Return the Hessian."""
         p = expit(self.features @ theta)
-        return (self.features.T * (p * (1 - p))) @ self.features / len(p) + self.ridge * np.eye(
-            theta.size
-        )
+        data: Real = (self.features.T * (p * (1 - p))) @ self.features / len(p)
+        return data + self.ridge * np.eye(theta.size)
 
     def held_out(self, theta: Real) -> float:
         """Return the share of held-out samples on the wrong side."""
@@ -177,11 +179,11 @@ class NetworkTraining(Problem):
         except ValueError:  # parameters or outputs are beyond the range of numbers
             return float("inf"), np.full(theta.size, np.nan)
 
-    def operator(self, theta: Real) -> Any:
+    def operator(self, theta: Real) -> PointOperator:
         """Return the Hessian."""
         return self.net.at(theta, self.x, self.y).operator()
 
-    def gauss_newton(self, theta: Real) -> Any:
+    def gauss_newton(self, theta: Real) -> PointOperator:
         """Return the Gauss-Newton matrix."""
         return self.net.at(theta, self.x, self.y).operator("gauss_newton")
 
@@ -214,7 +216,7 @@ class TorchTraining(Problem):
         gradient = torch.cat([piece.reshape(-1) for piece in pieces])
         return value, gradient.numpy().copy()
 
-    def operator(self, theta: Real) -> Any:
+    def operator(self, theta: Real) -> TorchOperator:
         """Return the Hessian."""
         import torch
 
@@ -223,7 +225,7 @@ class TorchTraining(Problem):
         self._set(theta)
         return from_torch(self.model, torch.nn.CrossEntropyLoss(), (self.x, self.y))
 
-    def gauss_newton(self, theta: Real) -> Any:
+    def gauss_newton(self, theta: Real) -> TorchOperator:
         """Return the Gauss-Newton matrix."""
         return self.operator(theta).with_part("gauss_newton")
 

@@ -38,7 +38,7 @@ from rmtland.optimizer import (
     gradient_measure,
 )
 from rmtland.reproduction.optimizer_problems import LeastSquares, Problem, make_problem
-from rmtland.typing import Integer, Real, Record
+from rmtland.typing import Integer, Multiplies, Real, Record
 
 __all__ = ["CONDITIONS", "METHODS", "SPECTRAL", "TUNED", "compare_method"]
 
@@ -139,12 +139,14 @@ class Point:
     theta: Real
     loss: float
 
-    def operator(self) -> Any:
+    def operator(self) -> Multiplies:
         """Return the Hessian."""
         return self.problem.operator(self.theta)
 
 
-def descend(watch: Watch, rule: Any, *, batch: int | None, rng: np.random.Generator) -> None:
+def descend(
+    watch: Watch, rule: StepRule | SpectralSteps, *, batch: int | None, rng: np.random.Generator
+) -> None:
     """Take steps of a rule until the budget is spent.
 
     Parameters

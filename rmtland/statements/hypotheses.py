@@ -17,7 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from hypothesis import settings
+    from hypothesis.strategies import SearchStrategy
 
 __all__ = ["Hypothesis", "Number", "OneOf", "Whole", "draw", "seed", "simplest_failure"]
 
@@ -56,7 +60,7 @@ class Number:
             return min(max(1.0, self.low), self.high)
         return float(min(max(0.0, math.ceil(self.low)), self.high))
 
-    def strategy(self) -> Any:
+    def strategy(self) -> SearchStrategy[float]:
         """Return the strategy of Hypothesis that draws it.
 
         Returns
@@ -65,12 +69,13 @@ class Number:
             For `hypothesis.given`.
         """
         floats = _hypothesis("hypothesis.strategies").floats
+        found: SearchStrategy[float]
         if not self.log:
-            return floats(self.low, self.high, allow_subnormal=False)
+            found = floats(self.low, self.high, allow_subnormal=False)
+            return found
         low, high = math.log10(self.low), math.log10(self.high)
-        return floats(low, high, allow_subnormal=False).map(
-            lambda power: min(max(10.0**power, self.low), self.high)
-        )
+        found = floats(low, high, allow_subnormal=False)
+        return found.map(lambda power: min(max(10.0**power, self.low), self.high))
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Whole:
         """The number of smallest size."""
         return min(max(0, self.low), self.high)
 
-    def strategy(self) -> Any:
+    def strategy(self) -> SearchStrategy[int]:
         """Return the strategy of Hypothesis that draws it.
 
         Returns
@@ -108,7 +113,9 @@ class Whole:
         SearchStrategy
             For `hypothesis.given`.
         """
-        return _hypothesis("hypothesis.strategies").integers(self.low, self.high)
+        found: SearchStrategy[int]
+        found = _hypothesis("hypothesis.strategies").integers(self.low, self.high)
+        return found
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ class OneOf:
         """The first."""
         return self.values[0]
 
-    def strategy(self) -> Any:
+    def strategy(self) -> SearchStrategy[object]:
         """Return the strategy of Hypothesis that draws it.
 
         Returns
@@ -145,7 +152,9 @@ class OneOf:
         SearchStrategy
             For `hypothesis.given`.
         """
-        return _hypothesis("hypothesis.strategies").sampled_from(self.values)
+        found: SearchStrategy[object]
+        found = _hypothesis("hypothesis.strategies").sampled_from(self.values)
+        return found
 
 
 FEW = 5
@@ -273,9 +282,9 @@ def _nothing_written() -> Iterator[None]:
         configuration.set_hypothesis_home_dir(None)
 
 
-def _settings(examples: int, phases: tuple[str, ...]) -> Any:
+def _settings(examples: int, phases: tuple[str, ...]) -> settings:
     library = _hypothesis("hypothesis")
-    return library.settings(
+    found: settings = library.settings(
         max_examples=examples,
         database=None,
         deadline=None,
@@ -283,12 +292,13 @@ def _settings(examples: int, phases: tuple[str, ...]) -> Any:
         phases=[library.Phase[phase] for phase in phases],
         suppress_health_check=list(library.HealthCheck),
     )
+    return found
 
 
 def _strategy(
     hypotheses: Mapping[str, Hypothesis], where: Callable[[Mapping[str, object]], bool] | None
-) -> Any:
+) -> SearchStrategy[dict[str, object]]:
     strategies = _hypothesis("hypothesis.strategies")
     ranges = {name: one.strategy() for name, one in hypotheses.items()}
-    whole = strategies.fixed_dictionaries(ranges)
+    whole: SearchStrategy[dict[str, object]] = strategies.fixed_dictionaries(ranges)
     return whole if where is None else whole.filter(where)

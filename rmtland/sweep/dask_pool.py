@@ -19,11 +19,14 @@ import time
 import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rmtland.arguments import positive
 from rmtland.sweep.jobs import Job, Outcome, Task, WorkerDied
 from rmtland.sweep.outcome import attempt
+
+if TYPE_CHECKING:
+    from distributed import Future
 
 __all__ = ["Dask", "DaskPool"]
 
@@ -167,7 +170,7 @@ class DaskPool:
             raise self._gone()
         return [(self._running.pop(future), outcome) for future, outcome in outcomes.items()]
 
-    def _outcome(self, future: Any) -> Outcome | WorkerDied:
+    def _outcome(self, future: Future[Outcome]) -> Outcome | WorkerDied:
         try:
             outcome: Outcome = future.result(timeout=60)
             return outcome

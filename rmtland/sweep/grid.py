@@ -37,7 +37,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -48,6 +48,10 @@ __all__ = ["MAX_TASKS", "Grid", "Key", "canonical"]
 
 MAX_TASKS = 1_000_000
 """Tasks that one grid may have: their keys take about 300 MB."""
+
+
+Parameter: TypeAlias = "float | str | tuple[Parameter, ...] | None"
+"""What a parameter of a task is made of; truth values and integers count as numbers."""
 
 
 class Key(NamedTuple):
@@ -250,7 +254,7 @@ def _tuples(value: object) -> object:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _rank(value: Any) -> tuple[object, ...]:
+def _rank(value: Parameter) -> tuple[object, ...]:
     """Sort key: None, truth values, numbers (NaN last; an int before its float), str, tuples."""
     if value is None:
         return (0,)

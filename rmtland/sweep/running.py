@@ -27,14 +27,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rmtland.arguments import count, truth
 from rmtland.sweep.dask_pool import Dask
 from rmtland.sweep.database import Writer
 from rmtland.sweep.executors import AnyExecutor, Processes, Serial, open_pool
 from rmtland.sweep.grid import Grid, Key, canonical
-from rmtland.sweep.jobs import Job, Pool, WorkerDied
+from rmtland.sweep.jobs import Job, Outcome, Pool, WorkerDied
 from rmtland.sweep.outcome import Done, Failed, UnloadableTask
 from rmtland.sweep.store import Store
 from rmtland.sweep.table import Results
@@ -219,7 +218,9 @@ def _compute(
             raise state.interrupted() from None
 
 
-def _keep_what_has_ended(pool: Pool, settle: Callable[[Job, Any], None]) -> None:
+def _keep_what_has_ended(
+    pool: Pool, settle: Callable[[Job, Outcome | WorkerDied | None], None]
+) -> None:
     while ended := pool.wait(0):
         for job, outcome in ended:
             settle(job, outcome)

@@ -70,7 +70,7 @@ def depth(
             "--model: depth draws networks of several depths itself; the spectrum of one model's "
             "Hessian is that of `rmtland measure`"
         )
-    many = numbers_of("depths", depths, integers=True)
+    many = numbers_of("depths", depths, int)
     if len({count("depths", one) for one in many}) < 3:
         raise ValueError(f"--depths takes three depths or more, for their growth; got {depths!r}")
     chosen = [choice("kinds", kind, KINDS) for kind in kinds.split(",")]

@@ -79,8 +79,8 @@ def linearize(
     from rmtland.networks.mlp import PARAMETRISATIONS
 
     choice("parametrisation", parametrisation, PARAMETRISATIONS)
-    sizes = numbers_of("widths", widths, integers=True)
-    alphas = numbers_of("scales", scales)
+    sizes = numbers_of("widths", widths, int)
+    alphas = numbers_of("scales", scales, float)
     for option, sweep in (("widths", sizes), ("scales", alphas)):
         if len(set(sweep)) < 2 or len(set(sweep)) * count("seeds", seeds) < 3:
             raise ValueError(

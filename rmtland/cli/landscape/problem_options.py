@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rmtland.networks import MLP
 
 __all__ = ["Targets", "chosen_targets", "labelled_problem", "numbers_of", "right_table"]
+
+Number = TypeVar("Number", int, float)
 
 Targets: TypeAlias = Annotated[
     int | None,
@@ -59,13 +61,12 @@ def labelled_problem(
     return net, found.x, y, found.description
 
 
-def numbers_of(option: str, text: str, *, integers: bool = False) -> list[Any]:
+def numbers_of(option: str, text: str, kind: type[Number]) -> list[Number]:
     """Return numbers from text such as "1,2,4"."""
-    kind: type = int if integers else float
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError:
-        what = "whole numbers" if integers else "numbers"
+        what = "whole numbers" if kind is int else "numbers"
         raise ValueError(f"--{option} takes {what} with commas; got {text!r}") from None
 
 

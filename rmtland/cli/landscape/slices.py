@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -87,7 +87,8 @@ def slice_plane(
         directions = _directions(subject, plane, normalise, vectors, seed)
         _line(output, subject, directions, half, number, scale, plane, seed)
         return
-    path, span = None, cast(Any, half)
+    path: TrajectoryPlane | None = None
+    span: float | tuple[tuple[float, float], ...] = half
     if plane == "trajectory":
         subject, path = _trajectory(network)
         directions = path.directions

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rmtland.adapters.optional import optional
-from rmtland.adapters.torch_parameters import chosen_blocks
+from rmtland.adapters.torch_parameters import Block, chosen_blocks
 from rmtland.landscape.connectivity.unit_group import Place, UnitGroup
-from rmtland.typing import Array, Record
+from rmtland.typing import Array
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -140,7 +141,7 @@ class _Layer:
         return UnitGroup(self.name, self.size, here, self.odd, many)
 
 
-def _place(places: Record, name: str) -> Any:
+def _place(places: Mapping[str, Block], name: str) -> Block:
     if name not in places:
         raise ValueError(
             f"{name} is not among the parameters: a layer that is frozen, or parametrised by "

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,13 +25,14 @@ from rmtland.typing import Logical
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.container import ErrorbarContainer
 
 __all__ = ["draw_escape", "draw_variances"]
 
 
 def draw_variances(
     ax: Axes, sgd: NoisyDescent, simulated: Simulation | None = None, *, gibbs: bool = True
-) -> list[Artist]:
+) -> list[Artist | ErrorbarContainer]:
     """Draw stationary variances against curvature: predicted, simulated, and the Gibbs law.
 
     Parameters
@@ -64,9 +65,11 @@ def draw_variances(
     name = {"with": "with replacement", "without": "without replacement"}.get(
         sgd.sampling, sgd.sampling
     )
-    drawn: list[Any] = ax.plot(
-        curvatures, sgd.stationary().variances, color=color, lw=1.3, label=f"{name}: predicted"
-    )
+    drawn: list[Artist | ErrorbarContainer] = [
+        *ax.plot(
+            curvatures, sgd.stationary().variances, color=color, lw=1.3, label=f"{name}: predicted"
+        )
+    ]
     if simulated is not None:
         drawn.append(
             ax.errorbar(

@@ -22,12 +22,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from rmtland.landscape.critical_points.proofs.ball_array import UNIT, BallArray, up
 from rmtland.typing import Real
+
+if TYPE_CHECKING:
+    import flint as flint_library
 
 __all__ = [
     "SMOOTH",
@@ -39,10 +42,10 @@ __all__ = [
     "to_ball_array",
 ]
 
-Ball = Any
+Ball: TypeAlias = "flint_library.arb"
 """A ball of python-flint: `flint.arb`."""
 
-Matrix = Any
+Matrix: TypeAlias = "flint_library.arb_mat"
 """A matrix of balls: `flint.arb_mat`."""
 
 Triple = tuple[Ball, Ball, Ball]

@@ -107,16 +107,19 @@ def _weights(problem: Problem, theta: Real) -> list[tuple[Matrix, Matrix | None]
 def _scale(scale: float, fan_in: int) -> Ball:
     """Return the factor of the weights as a ball: 1, or 1/sqrt(n) exactly."""
     arb = flint().arb
-    return arb(1) if scale == 1.0 else arb(fan_in).rsqrt()
+    found: Ball = arb(1) if scale == 1.0 else arb(fan_in).rsqrt()
+    return found
 
 
 def _output_gradient(problem: Problem, outputs: Matrix) -> Matrix:
     n, arb, matrix, m = problem.net.n_out, flint().arb, flint().arb_mat, problem.samples
     if problem.net.loss == "mse":
-        return outputs - matrix(m, n, problem.y.ravel().tolist())
+        residuals: Matrix = outputs - matrix(m, n, problem.y.ravel().tolist())
+        return residuals
     entries, rows = outputs.entries(), problem.y.tolist()
     found: list[Ball] = []
     for mu, targets in enumerate(rows):
         row = entries[mu * n : (mu + 1) * n]
         found += output_derivatives(problem.net.loss, row, [arb(y) for y in targets])[0]
-    return matrix(m, n, found)
+    gradient: Matrix = matrix(m, n, found)
+    return gradient
