@@ -14,6 +14,8 @@ Examples
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ import numpy as np
 
 from rmtland.typing import Real
 
-__all__ = ["Rule", "end_rule", "piece_rule", "places_between", "square_root_rule"]
+__all__ = ["Rule", "end_rule", "end_sizes", "piece_rule", "places_between", "square_root_rule"]
 
 
 class Rule(NamedTuple):
@@ -92,6 +94,42 @@ def end_rule(left: int = 32, right: int = 32) -> tuple[Real, Real, Real, Real]:
         values to integrals up to the nodes.
     """
     return _rule_in_v(step=0.5, left=left, right=right)
+
+
+def end_sizes(density: Callable[[Real], Real], low: float, high: float) -> tuple[int, int]:
+    """Return how many nodes of `end_rule` powers near -1 need on either side, 32 to 680.
+
+    Parameters
+    ----------
+    density : callable
+        Density at points.
+    low, high : float
+        Ends of the interval.
+
+    Returns
+    -------
+    (int, int)
+        Numbers of nodes left and right of the middle.
+    """
+    share, rest, weights, _ = (each[[0, 1, -2, -1]] for each in end_rule())
+    masses = density(places_between(low, high, share, rest)) * weights * (high - low)
+    left, inner, outer, right = masses.tolist()
+    width = high - low
+    return _nodes_beside(low, width, left, inner), _nodes_beside(high, width, right, outer)
+
+
+def _nodes_beside(end: float, width: float, last: float, before: float) -> int:
+    """How many nodes the rule for any power has on the side of an end, up to 680.
+
+    From the masses of the two that are closest to it by the usual rule: what the power leaves
+    beyond the last node falls about twice as fast as the mass there.
+    """
+    if not 0 < last < before:
+        return 32
+    power = 2 * math.log(before / last)  # of the distance, in the mass within it
+    missing = math.log(last / power / 1e-10) / (2 * power)
+    rounding = math.log(1e-3 * width / math.ulp(end))
+    return max(32, math.ceil(2 * min(16 + missing, rounding, 340.0)))
 
 
 @cache

@@ -44,7 +44,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rmtland.laws.band_rules import Rule, end_rule, places_between, square_root_rule
+from rmtland.laws.band_rules import Rule, end_rule, end_sizes, places_between, square_root_rule
 from rmtland.laws.certificate import certificate, certify, refusal, structure_failures
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import DensityError
@@ -80,20 +80,6 @@ def _is_wrong(density: Real, noise: float) -> bool:
     """Whether a density is negative somewhere, or only noise next to the end of its band."""
     floor = noise * float(density.max())
     return bool(density.min() < 0 or density[0] <= floor or density[-1] <= floor)
-
-
-def _nodes_beside(end: float, width: float, last: float, before: float) -> int:
-    """How many nodes the rule for any power has on the side of an end, up to 680.
-
-    From the masses of the two that are closest to it by the usual rule: what the power leaves
-    beyond the last node falls about twice as fast as the mass there.
-    """
-    if not 0 < last < before:
-        return 32
-    power = 2 * math.log(before / last)  # of the distance, in the mass within it
-    missing = math.log(last / power / 1e-10) / (2 * power)
-    rounding = math.log(1e-3 * width / math.ulp(end))
-    return max(32, math.ceil(2 * min(16 + missing, rounding, 340.0)))
 
 
 @dataclass
@@ -312,11 +298,7 @@ class _Check:
         found = self._by_square_roots()
         if found is None:
             return ["its density or distribution function is not finite"]
-        bands = found[0]
-        return [
-            *self._moments(bands),
-            *transform_defects(self.law, bands, self.stops, self.allowed),
-        ]
+        return self._beside_masses(found[0])
 
     def failures(self) -> list[str]:
         """Sentences about what does not hold."""
@@ -341,11 +323,12 @@ class _Check:
                     f"its band from {band.low} to {band.high} has the mass {band.mass:.12g} by its "
                     f"density and {gain:.12g} by its distribution function"
                 ]
-        return [
-            *self._distribution(bands, stops, gaps),
-            *self._moments(bands),
-            *transform_defects(self.law, bands, self.stops, self.allowed),
-        ]
+        return [*self._distribution(bands, stops, gaps), *self._beside_masses(bands)]
+
+    def _beside_masses(self, bands: list[_Band]) -> list[str]:
+        """Sentences about moments, transforms and tails."""
+        moments = self._moments(bands)
+        return moments + transform_defects(self.law, bands, self.stops, self.allowed)
 
     def _atoms_in(self, low: float, high: float) -> float:
         """Mass of the atoms in (low, high]."""
@@ -429,9 +412,8 @@ class _Check:
         x = places_between(low, high, rule.share, rule.rest)
         x = np.append(x, between(x))
         density, below = self.law._pdf(x), self.law._cdf(x)
-        return self._band(
-            low, high, rule, x, np.where(np.isposinf(density), 0.0, density), below, level
-        )
+        density = np.where(np.isposinf(density), 0.0, density)
+        return self._band(low, high, rule, x, density, below, level)
 
     def _by_ends(self, low: float, high: float, level: Levels, *, far: bool = False) -> _Band:
         """Return a band by the rule that takes any power of the density at its ends.
@@ -445,7 +427,7 @@ class _Check:
         masses: list[Real] = []
         worst = 0.0
         for a, b in pairwise([low, *cuts, high]):
-            nodes = self._far(a, b) if far else (32, 32)
+            nodes = end_sizes(self.law._pdf, a, b) if far else (32, 32)
             share, rest, weights, below = end_rule(*nodes)
             x = places_between(a, b, share, rest)
             density, got = self.law._pdf(x), self.law._cdf(x)
@@ -471,13 +453,6 @@ class _Check:
         x = np.concatenate(places)
         middle = asked_between(self.law, max(inner, key=np.ptp))  # of no cut, where pieces meet
         return _Band(low, high, x, np.concatenate(masses), worst, values, 24, middle)
-
-    def _far(self, a: float, b: float) -> tuple[int, int]:
-        """Numbers of nodes on either side that powers near -1 need between two points."""
-        share, rest, weights, _ = (each[[0, 1, -2, -1]] for each in end_rule())
-        masses = self.law._pdf(places_between(a, b, share, rest)) * weights * (b - a)
-        left, inner, outer, right = masses.tolist()
-        return _nodes_beside(a, b - a, left, inner), _nodes_beside(b, b - a, right, outer)
 
     def _distribution(self, bands: list[_Band], stops: Real, gaps: Real) -> list[str]:
         """Compare the distribution function off the bands with the masses to the left."""
