@@ -131,9 +131,15 @@ class Gap:
         """Coordinates of points of the gap, which is not one through infinity.
 
         As exactly as points are known along the gap: next to an edge at zero the rounding of a
-        coordinate moves them, and what lies between two of them is not sought.
+        coordinate moves them, and what lies between two of them is not sought. Nor is a sample.
         """
-        return invert(self, lambda curve: -curve.point, -points, stepwise=True)
+        samples, curve = self.table
+        place = np.minimum(np.searchsorted(curve.point, points), samples.size - 1)
+        found = np.where(curve.point[place] == points, samples[place], np.nan)
+        other = np.flatnonzero(np.isnan(found))
+        if other.size:
+            found[other] = invert(self, lambda curve: -curve.point, -points[other], stepwise=True)
+        return found
 
     def part(
         self,

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -184,7 +185,7 @@ def parts_of(law: Law, panels: Panels) -> list[PanelPart]:
 
 
 def gap_place(law: Law) -> float | None:
-    """Return the point of the widest gap at which G is asked.
+    """Return the point of the widest gap at which G is asked, one of its table if it has one.
 
     Parameters
     ----------
@@ -198,8 +199,16 @@ def gap_place(law: Law) -> float | None:
     """
     low, high = law.hull
     start, stop = max(law.gaps, key=lambda gap: gap[1] - gap[0], default=(high, high))
-    is_wide = stop - start > 1e-6 * (high - low + abs(start) + abs(stop))
-    return start + 0.37 * (stop - start) if is_wide else None
+    width = stop - start
+    if not width > 1e-6 * (high - low + abs(start) + abs(stop)):
+        return None
+    place = start + 0.37 * width
+    for gap in law.complement():
+        if gap.explicit and (gap.low, gap.high) == (start, stop):
+            known = gap.table[1].point
+            nearest = float(known[np.argmin(np.abs(known - place))])
+            return nearest if abs(nearest - place) < 0.1 * width else place
+    return place
 
 
 def principal_value(
@@ -274,15 +283,17 @@ def transform_defects(
         axis = _axis_points(law, bands, smooth, (x, masses), slack, thorough=thorough)
         g, on_axis = _values(law, above, np.array([point.place for point in axis]) + 0j)
         wrong = _above(g, x, masses, above, room)
+        inner = [band.between for band in bands[:: max(1, len(bands) // 4)]]
+        level, survival = _potentials(law, above, np.array([point.place for point in inner]) + 0j)
         return [
-            *(wrong or _potential(law, x, masses, above, room)),
+            *(wrong or _potential(level, x, masses, above, room)),
             *(
                 f"its G is {found:.10g} at x = {point.place!r}, where the integral over its "
                 f"density and atoms is {point.expected:.6g}"
                 for point, found in zip(axis, on_axis, strict=True)
                 if np.abs(found - point.expected) > point.allowed  # no NaN: not known, not wrong
             ),
-            *_tails(law, bands, slack),
+            *_tails(law, inner, survival, slack),
         ]
 
 
@@ -293,6 +304,24 @@ def _values(law: Law, far: Complex, axis: Complex) -> tuple[Complex, Complex]:
     except ConvergenceError:
         return law._stieltjes(far), law._value_or_nan(axis)[0]
     return g[: far.size], g[far.size :]
+
+
+def _potentials(law: Law, far: Complex, inner: Complex) -> tuple[Complex | None, Real | None]:
+    """Potential above the axis, and the survival function that it is in bands; None if not known.
+
+    They are asked together if possible. A law with a survival function of its own is asked for it.
+    """
+    if type(law)._sf is Law._sf:
+        try:
+            level = law._log_potential(np.concatenate([far, inner]))
+        except ConvergenceError:
+            pass
+        else:
+            return level[: far.size], np.clip(level[far.size :].imag / np.pi, 0.0, 1.0)
+    try:
+        return law._log_potential(far), None
+    except ConvergenceError:
+        return None, None
 
 
 def _smooth_part(law: Law, bands: Sequence[SampledBand]) -> SampledBand | None:
@@ -319,11 +348,11 @@ def _above(g: Complex, x: Real, masses: Real, far: Complex, slack: Real) -> list
     ]
 
 
-def _potential(law: Law, x: Real, masses: Real, far: Complex, slack: Real) -> list[str]:
+def _potential(
+    level: Complex | None, x: Real, masses: Real, far: Complex, slack: Real
+) -> list[str]:
     """Compare the logarithmic potential above the axis."""
-    try:
-        level = law._log_potential(far)
-    except ConvergenceError:  # what is not known is not wrong
+    if level is None:  # what is not known is not wrong
         return []
     logs = np.log(far[:, None] - x)
     integral = logs @ masses
@@ -382,9 +411,8 @@ def _axis_points(
     return points
 
 
-def _tails(law: Law, bands: Sequence[SampledBand], slack: float) -> list[str]:
-    """Survival function and mass below, in bands and at atoms."""
-    inner = [band.between for band in bands[:: max(1, len(bands) // 4)]]
+def _tails(law: Law, inner: Sequence[Between], survival: Real | None, slack: float) -> list[str]:
+    """Survival function, where it is not given, and mass below, in bands and at atoms."""
     places, held = np.array([point.place for point in inner]), np.zeros(len(inner))
     below = np.array([point.below for point in inner])
     if law.atoms:
@@ -394,10 +422,12 @@ def _tails(law: Law, bands: Sequence[SampledBand], slack: float) -> list[str]:
     # Where a law has no mass below of its own, it is the distribution function less the atoms.
     is_own = type(law)._mass_below is not Law._mass_below
     left = law._mass_below(places) if is_own else below - held
-    try:
-        above = law._sf(places)
-    except ConvergenceError:  # what is not known is not wrong
-        above = 1 - below
+    above = 1 - below
+    if survival is not None:
+        above[: survival.size] = survival
+    else:
+        with suppress(ConvergenceError):  # what is not known is not wrong
+            above = law._sf(places)
     for name, found, expected in (
         ("survival function", above, 1 - below),
         ("mass below", left, below - held),

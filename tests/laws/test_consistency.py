@@ -352,6 +352,10 @@ def transform_breaks(law):
             {"_log_potential": lambda f, z: f(z) + 2j * np.pi * (z.real > law.mean())},
             lambda law: law.cdf(0.0),
         ),
+        "potential on the axis": (
+            {"_log_potential": lambda f, z: f(z) + 1e-6j * (z.imag == 0)},
+            Law.index,
+        ),
         "potential of another unit": ({"_log_potential": lambda f, z: f(z) + 1e-3}, Law.index),
         "survival function": ({"_sf": lambda f, x: 0.999 * f(x)}, lambda law: law.sf(0.0)),
         "mass below": ({"_mass_below": lambda f, x: 0.99 * f(x)}, Law.index),

@@ -25,8 +25,10 @@ from rmtland.laws import (
     Uniform,
     Wachter,
     affine,
+    gaps as gap_curves,
 )
 from rmtland.laws.gaps import bracketed_roots, invert, plain_gap
+from rmtland.laws.transform_values import gap_place
 
 NESTED = free_sum(
     free_product(Uniform(1.0, 2.0), MarchenkoPastur(0.3)), Discrete((-2, 3), (0.5, 0.5))
@@ -54,6 +56,18 @@ def test_curves_are_the_transform(law):
         g = law.stieltjes(curve.point[near])
         rounding = 1e-12 + 2e-14 * np.abs(curve.dg[near])  # of the point
         assert (np.abs(curve.g[near] - g.real) <= rounding).all()
+
+
+def test_the_point_of_a_gap_that_is_checked_is_a_sample_that_is_not_sought(monkeypatch):
+    law = free_sum(Discrete((0.0, 3.0), (0.7, 0.3)), Uniform(0.0, 1.0))
+    place, (low, high) = gap_place(law), law.gaps[0]
+    assert 0.3 * (high - low) < place - low < 0.45 * (high - low)
+    gap = next(gap for gap in law.complement() if gap.low == low)
+    other = place + 0.01 * (high - place)
+    sought = gap.coordinates_of(np.array([other, place]))
+    np.testing.assert_allclose(gap.along(sought).point, [other, place], rtol=1e-14)
+    monkeypatch.setattr(gap_curves, "invert", lambda *args, **options: pytest.fail("sought"))
+    assert gap.coordinates_of(np.array([place])) == sought[1]
 
 
 def test_values_outside_the_range_of_a_gap_are_not_inverted():
