@@ -167,7 +167,8 @@ def test_against_torch(case):
 def test_against_jax(case):
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
-    hessian = jax.hessian(lambda t: loss_in(jax.numpy, case, t))(case.theta)
+    # compiled whole: step by step every step is compiled
+    hessian = jax.jit(jax.hessian(lambda t: loss_in(jax.numpy, case, t)))(case.theta)
     close(np.asarray(hessian), case.point.hessian().total)
     close(np.asarray(hessian), case.point.hessian("total"))
 
@@ -207,9 +208,8 @@ def test_any_network_against_jax(case):
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
     v = np.random.default_rng(case.seed).standard_normal(len(case.theta))
-    gradient, product = jax.jvp(
-        jax.grad(lambda t: loss_in(jax.numpy, case, t)), (case.theta,), (v,)
-    )
+    gradient = jax.grad(lambda t: loss_in(jax.numpy, case, t))
+    gradient, product = jax.jit(lambda t, v: jax.jvp(gradient, (t,), (v,)))(case.theta, v)
     close(np.asarray(gradient), case.point.gradient, 1e-11)
     close(np.asarray(product), case.point.hvp(v), 1e-11)
     close(np.asarray(product), case.point.hessian("total") @ v, 1e-11)
