@@ -303,7 +303,9 @@ def refuse_hidden_derivatives(jax: ModuleType, losses: Losses, theta: Array, bat
     def loss(t: Array) -> Array:
         return losses[1](losses[0](t, some), some)
 
-    slopes = jax.value_and_grad(loss)
+    # compiled whole: step by step every step is compiled
+    slopes = jax.jit(jax.value_and_grad(loss))
+    moved = jax.jit(lambda t, along: jax.jvp(slopes, (t,), (along,)))
     eps = float(np.finfo(np.dtype(str(jax.eval_shape(loss, theta).dtype))).eps)
     exact = eps < 1e-10
     far = _FAR if exact else 0.05
@@ -315,7 +317,7 @@ def refuse_hidden_derivatives(jax: ModuleType, losses: Losses, theta: Array, bat
         v /= np.linalg.norm(v)
         step = (_STEP if exact else 1e-2) * size
         direction = jax.numpy.asarray(v, dtype=theta.dtype)
-        (value, gradient), (_, product) = jax.jvp(slopes, (theta,), (direction,))
+        (value, gradient), (_, product) = moved(theta, direction)
         ends = [slopes(theta + sign * step * direction) for sign in (1.0, -1.0)]
         values, gradients = zip(*ends, strict=True)
         gradient, product = np.asarray(gradient, float), np.asarray(product, float)
