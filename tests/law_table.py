@@ -548,7 +548,12 @@ def exact_roots(coefficients):
             return mpmath.polyroots(coefficients, maxsteps=2000, extraprec=400)
     finally:
         flint.ctx.prec = precision
-    return [mpmath.mpc(_middle(ball.real), _middle(ball.imag)) for ball in balls]
+    return [
+        _middle(ball.real)
+        if ball.imag.contains(0)
+        else mpmath.mpc(_middle(ball.real), _middle(ball.imag))
+        for ball in balls
+    ]
 
 
 def _ball(number):
