@@ -36,6 +36,8 @@ from numpy.typing import ArrayLike
 
 from rmtland.arguments import choice, dense_array, float_array
 from rmtland.free.sums import Operand, as_law
+from rmtland.free.units import unit_of
+from rmtland.laws.affine_law import affine
 from rmtland.laws.gaps import Curve, invert
 from rmtland.typing import Real
 
@@ -113,6 +115,14 @@ def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[
             )
         if array.min() <= 0:
             raise ValueError(f"multiplicative spikes must be positive; got {array.min()}")
+
+    unit = unit_of(law)
+    if unit != 1:
+        factor = 1.0 if multiplicative else unit
+        inner = spiked(affine(law, scale=1 / unit), array / factor, kind=kind)
+        return tuple(
+            Outlier(factor * found.spike, unit * found.location, found.overlap) for found in inner
+        )
 
     def values(curve: Curve) -> tuple[Real, Real]:
         if not multiplicative:

@@ -53,6 +53,7 @@ from rmtland.free.sums import (
     law_of_triplet,
     subordinated_sum,
 )
+from rmtland.free.units import unit_of
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
 from rmtland.laws.fuss_catalan import FussCatalan
@@ -146,6 +147,9 @@ def free_power(law: Operand, t: float, *, kind: str = "additive", method: str = 
 def _added(law: Law, power: float, method: str) -> Law:
     if law.is_point_mass:
         return affine(law, scale=power)
+    unit = 1.0 if power < 1 and isinstance(law, EmpiricalLaw) else unit_of(law)
+    if unit != 1:
+        return affine(_added(affine(law, scale=1 / unit), power, method), scale=unit)
     if isinstance(law, LevyLaw) and method != "subordination":
         return law_of_triplet(_times(law.levy, power))
     if method == "rational":

@@ -32,6 +32,7 @@ from rmtland.arguments import choice
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
 from rmtland.free.sums import Operand, as_free_sum, as_law
+from rmtland.free.units import units_of_factors
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import without_rounding
 from rmtland.laws.law import Law
@@ -71,8 +72,8 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     ------
     ValueError
         If no law is given, the method is unknown or does not fit, one has all its mass at zero or
-        heavy tails, or two have both signs: A B is then not similar to a self-adjoint operator, and
-        its spectrum need not be real.
+        heavy tails, the product of their units is no floating-point number, or two have both signs:
+        A B is then not similar to a self-adjoint operator, and its spectrum need not be real.
     TypeError
         If an argument is not a law.
 
@@ -109,6 +110,11 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
         )
     if len(laws) == 1:
         return laws[0]
+    units = units_of_factors(laws)
+    if any(unit != 1 for unit in units):
+        inner = (affine(law, scale=1 / unit) for law, unit in zip(laws, units, strict=True))
+        whole = math.ldexp(1.0, sum(math.frexp(unit)[1] - 1 for unit in units))
+        return affine(free_product(*inner, method=method), scale=whole)
     # A point mass scales the rest.
     points = [law for law in laws if law.is_point_mass]
     scale = math.prod(law.atoms[0][0] for law in points)

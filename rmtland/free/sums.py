@@ -32,6 +32,7 @@ from rmtland.deprecation import renamed_argument
 from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
+from rmtland.free.units import unit_of
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import EmpiricalLaw, without_rounding
 from rmtland.laws.law import Law
@@ -120,6 +121,10 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
         raise ValueError(
             f"the rational method needs laws with a rational R-transform; got {others[0]!r}"
         )
+    unit = unit_of(*laws)
+    if unit != 1:
+        inner = (affine(law, scale=1 / unit) for law in laws)
+        return affine(free_sum(*inner, method=method), scale=unit)
     # A point mass shifts the rest.
     spread = [law for law in laws if not law.is_point_mass]
     if len(spread) < len(laws):

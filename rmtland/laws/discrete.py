@@ -48,7 +48,8 @@ from rmtland.typing import Integer
 __all__ = ["Discrete", "EmpiricalLaw", "probability_weights", "without_rounding"]
 
 _FEW = 20_000  # masses times points below which NumPy sums; a kernel takes as long to start
-_NEAR = 1e-140  # distance below which a square underflows, and one mass outweighs all others
+_NEAR = 1e-140  # distance below which a square underflows
+_FAR = 1e150  # beyond which it overflows
 
 
 def probability_weights(weights: ArrayLike, size: int) -> Real:
@@ -132,10 +133,10 @@ class PointMasses(Law):
         few = places.size * z.size < _FEW
         if few and (np.abs(z[:, None] - places) >= _NEAR).all():
             return jet_reference(z, places, masses)
-        nearest, distance = self._nearest(z)
+        _, distance = self._nearest(z)
         close = np.abs(distance) < _NEAR
         points = np.where(close, places[-1] + 1.0, z) if close.any() else z
-        if few:
+        if few or self._reach(points) > _FAR:
             g, slope = jet_reference(points, places, masses)
         else:
             from rmtland.laws.discrete_kernels import jet
@@ -145,9 +146,11 @@ class PointMasses(Law):
             g, slope = _complex(result[0], result[1]), _complex(result[2], result[3])
         if close.any():
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                one = masses[nearest[close]] / distance[close]
-                g[close] = np.where(distance[close] == 0, complex(np.inf, 0), one)
-                slope[close] = -one / distance[close]
+                # Other places may be as close, in small units: no squares are taken.
+                apart = z[close, None] - places
+                terms = masses / apart
+                g[close] = np.where(distance[close] == 0, complex(np.inf, 0), terms.sum(axis=1))
+                slope[close] = -(terms / apart).sum(axis=1)
         return g, slope
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
@@ -186,7 +189,8 @@ class PointMasses(Law):
         _, distance = self._nearest(z)
         on, real = distance == 0, z.imag == 0
         points = np.where(on, places[-1] + 1.0, z) if on.any() else z
-        if places.size * z.size < _FEW or np.abs(distance[~on]).min(initial=1.0) < _NEAR:
+        few = places.size * z.size < _FEW or self._reach(points) > _FAR
+        if few or np.abs(distance[~on]).min(initial=1.0) < _NEAR:
             value = potential_reference(points, places, masses)
         else:
             from rmtland.laws.discrete_kernels import potential
@@ -207,6 +211,11 @@ class PointMasses(Law):
         x = z.real
         nearest = np.where(x - places[left] <= places[right] - x, left, right)
         return nearest, z - places[nearest]
+
+    def _reach(self, z: Complex) -> float:
+        """Largest modulus of points and places."""
+        places, _ = self._table
+        return max(float(np.abs(z).max(initial=0.0)), abs(float(places[0])), abs(float(places[-1])))
 
     def _pdf(self, x: Real) -> Real:
         return np.zeros(x.shape)

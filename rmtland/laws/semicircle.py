@@ -23,6 +23,7 @@ Examples
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,8 +89,10 @@ class Semicircle(LevyLaw):
         return ((self.center - radius, self.center + radius),)
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
-        center = rounded_once(scale, self.center, shift)
-        return Semicircle(scale * (scale * self.variance), center)
+        variance = scale * (scale * self.variance)
+        if not sys.float_info.min <= variance < math.inf:  # a square that is no number
+            return None
+        return Semicircle(variance, rounded_once(scale, self.center, shift))
 
     def _reciprocal(self, z: Complex) -> Complex:
         # h^2 - w h + v = 0 with w = z - mean; the larger root in modulus outside the support.

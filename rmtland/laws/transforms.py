@@ -18,6 +18,8 @@ Examples
 from __future__ import annotations
 
 import math
+import sys
+from fractions import Fraction
 from typing import overload
 
 import numpy as np
@@ -239,7 +241,16 @@ class LawTransforms(LawRoutes):
         float
             In the units of the eigenvalues, >= 0.
         """
-        return math.sqrt(self.var())
+        try:
+            variance = self.var()
+        except OverflowError:
+            variance = math.inf
+        if sys.float_info.min <= variance < math.inf:
+            return math.sqrt(variance)
+        # The square is no floating-point number, the root may be one.
+        exact = self._exact_cumulants(2)[1]
+        half = (exact.numerator.bit_length() - exact.denominator.bit_length()) // 2
+        return math.ldexp(math.sqrt(exact / Fraction(4) ** half), half)
 
     def moment(self, k: int) -> float:
         r"""Moment of order `k` about zero, from the free cumulants.

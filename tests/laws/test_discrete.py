@@ -72,7 +72,12 @@ def test_points_at_and_beside_a_mass():
     g, slope = law._jet(np.array([1e-200 + 0j, 1e-200j, -1e-160 + 0j, 0j]))
     np.testing.assert_allclose(g[:3], [2.5e199, -2.5e199j, -2.5e159], rtol=1e-14)
     assert slope[2] == pytest.approx(-math.inf)
+    small = Discrete((-2e-200, 2e-200), (0.5, 0.5))
+    assert small.stieltjes(4e-195) == pytest.approx(1 / 4e-195, rel=1e-9)  # of one place: half
     big = cloud()
+    far = np.full(500, 1e160, dtype=complex)  # compiled, squares would overflow
+    np.testing.assert_allclose(big._jet(far)[0], 1e-160, rtol=1e-12)
+    np.testing.assert_allclose(big._log_potential(far).real, 160 * math.log(10), rtol=1e-12)
     place = big.eigenvalues[10]
     z = np.array([place, place + 1e-3, 7.0] * 20, dtype=complex)
     g, _ = big._jet(z)

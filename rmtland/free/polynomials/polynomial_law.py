@@ -69,6 +69,7 @@ from rmtland.free.polynomials.noncommutative_polynomial import (
     WordMoments,
     free_variables,
 )
+from rmtland.free.polynomials.plain_units import in_plain_units
 from rmtland.free.polynomials.reductions import (
     common_powers,
     free_summands,
@@ -261,8 +262,8 @@ def law_of_polynomial(
     Raises
     ------
     ValueError
-        If the polynomial is not self-adjoint, a variable is missing, unknown or of heavy tails, or
-        the method does not suit the laws.
+        If the polynomial is not self-adjoint, a variable is missing, unknown or of heavy tails,
+        values are no floating-point numbers, or the method does not suit the laws.
     TypeError
         If the polynomial or a law is of another type, or `progress` cannot be called.
     ConvergenceError
@@ -277,10 +278,11 @@ def law_of_polynomial(
     callable_or_none("progress", progress)
     p = _checked(polynomial, variables)
     laws = {name: cut_tails(v) if isinstance(v, Law) else v for name, v in variables.items()}
+    p, laws, unit = in_plain_units(p, laws)
     found = _law_of(p, laws, method)
     if progress is not None and isinstance(found, PolynomialLaw):
         found.prepare(progress)
-    return found
+    return affine(found, scale=unit)
 
 
 def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], method: str) -> Law:

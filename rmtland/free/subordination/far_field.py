@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from rmtland.free.units import power_of_two
 from rmtland.typing import Complex, Logical
 
 __all__ = ["FarField"]
@@ -23,24 +24,29 @@ class FarField:
         Mean of the law.
     scale : float
         Its size; a thousand times that is far.
+    unit : float
+        A power of two of about that size.
     central : tuple of float
-        Moments about the mean, order 0..8.
+        Moments about the mean, order 0..8, in powers of the unit.
     """
 
     mean: float
     scale: float
+    unit: float
     central: tuple[float, ...]
 
     @classmethod
     def of(cls, moments: list[Fraction], scale: float) -> FarField:
         """Return the far field of a law with these exact moments of order 0..8."""
+        unit = power_of_two(scale)
         central = tuple(
             float(
                 sum(math.comb(k, j) * moments[j] * (-moments[1]) ** (k - j) for j in range(k + 1))
+                / Fraction(unit) ** k
             )
             for k in range(9)
         )
-        return cls(float(moments[1]), scale, central)
+        return cls(float(moments[1]), scale, unit, central)
 
     def holds(self, z: Complex) -> Logical:
         """Whether points are far away."""
@@ -48,7 +54,8 @@ class FarField:
 
     def at(self, z: Complex) -> tuple[Complex, Complex, Complex]:
         """G, G' and L."""
-        w = z - self.mean
+        distance = z - self.mean
+        w = distance / self.unit
         value, slope, potential = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
         for k in range(8, -1, -1):
             moment = self.central[k]
@@ -56,4 +63,5 @@ class FarField:
             slope = slope / w + (k + 1) * moment
             if k:
                 potential = potential / w + moment / k
-        return value / w, -slope / w / w, np.log(w) - potential / w
+        potential = np.log(distance) - potential / w
+        return value / w / self.unit, -slope / w / w / self.unit / self.unit, potential

@@ -36,6 +36,7 @@ from rmtland.free.subordination.levels import Levels
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.solver import SubordinationSolver
 from rmtland.free.subordination.sweep import bands_between
+from rmtland.free.units import require_plain
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.gaps import Gap, joined
 from rmtland.laws.pointwise import upper_half_plane
@@ -85,6 +86,7 @@ class SubordinatedLaw(Solved):
     @cached_property
     def solver(self) -> SubordinationSolver:
         """Solver of the equation."""
+        require_plain(self._name, self._scale)
         return SubordinationSolver(self.equation, self._scale)
 
     @cached_property
