@@ -233,9 +233,9 @@ def test_a_small_file_that_claims_gigabytes_is_not_unpacked(tmp_path):
         with archive.open("header.npy", "w") as stream:
             np.lib.format.write_array(stream, header())
         with archive.open("nodes.npy", "w", force_zip64=True) as stream:
-            shape = {"descr": "<f8", "fortran_order": False, "shape": (1, 400_000_000)}
+            shape = {"descr": "<f8", "fortran_order": False, "shape": (1, 2**28 + 1)}
             np.lib.format.write_array_header_1_0(stream, shape)
-            for _ in range(200):
+            for _ in range(129):  # 16 MiB more than the 2 GiB that are allowed
                 stream.write(bytes(2**24))
     assert path.stat().st_size < 2**23
     with pytest.raises(ValueError, match="more than the 2147483648 allowed"):
