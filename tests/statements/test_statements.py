@@ -54,7 +54,8 @@ def test_every_broken_formula_is_noticed(one):
 @pytest.mark.slow
 @pytest.mark.parametrize("one", STATEMENTS, ids=lambda one: one.id)
 def test_more_examples_give_the_same_verdict(one):
-    finding = verify_statement(one, examples=100, seed=1)
+    """What fails on a twentieth of the examples is seen with probability 95 %."""
+    finding = verify_statement(one, examples=60, seed=1)
     assert finding.verdict is one.verdict, finding.message
 
 
