@@ -377,9 +377,15 @@ def test_other_legs_stop_at_an_interruption(monkeypatch):
 # Against networks of 128 units -------------------------------------------------------------------
 
 
+OTHER_SHAPES = [("tanh", 1.0), ("relu", 1.5), ("gelu", 1.5)]
+"""Each activation has one shape of the table; the linear network, whose legs scatter, has both."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "case", TABLE["cases"], ids=lambda case: f"{case['activation']}-{case['shape'][0]}"
+    "case",
+    [one for one in TABLE["cases"] if (one["activation"], one["shape"][0]) not in OTHER_SHAPES],
+    ids=lambda case: f"{case['activation']}-{case['shape'][0]}",
 )
 def test_density_is_that_of_large_networks(case):
     # eight legs of a square linear network scatter by half a per cent of the peak
