@@ -128,9 +128,9 @@ def test_intervals_of_moments_cover(order):
 SMALL = [memorising(width=6, samples=32), independent(width=6, samples=20, activation="relu")]
 POINTS = [
     memorising(width=8, samples=64),
-    memorising(width=10, samples=40, activation="softplus"),
+    memorising(width=8, samples=32, activation="softplus"),
     independent(width=8, samples=48, activation="relu"),
-    independent(width=9, samples=30, activation="erf", energy=0.05),
+    independent(width=7, samples=24, activation="erf", energy=0.05),
     independent(width=8, samples=64, activation="gelu", outputs=4),
     autoencoder(width=6),
 ]
