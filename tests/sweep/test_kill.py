@@ -40,9 +40,8 @@ def reference(folder, seeds=20):
     return results.to_csv(folder / "calm.csv").read_bytes()
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(25, marks=pytest.mark.slow)])
 def test_killed_and_resumed(tmp_path, kills):
-    """Of 15 kills: what one in five would spoil is seen with probability 96 %."""
     path, draw = tmp_path / "killed.db", random.Random(kills)
     seeds = 20 if kills == 6 else 5 * kills
     counts = []
