@@ -148,7 +148,7 @@ def pytest_collection():
     finally:
         gc.enable()
         gc.freeze()
-        gc.set_threshold(20_000)
+        gc.set_threshold(100_000, 20)
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -244,7 +244,7 @@ def test_adaptive_runs_resume_to_the_same_bytes(tmp_path, basis, quantity):
     whole = found(counted, tmp_path / "whole")
     assert counted.calls > 3 + 8 + 4  # further steps, or further probes
     last = 0
-    for stop in range(5, counted.calls + 1, 7):
+    for stop in range(5, counted.calls + 1, 11):
         folder = tmp_path / f"{stop}"
         with pytest.raises(Interrupted, match="resumes"):
             found(Matrix(stop=stop), folder)

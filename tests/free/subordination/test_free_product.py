@@ -124,7 +124,7 @@ def test_an_edge_of_a_compression_beside_zero(kept, sign):
     assert edge == pytest.approx((1 - kept) / 2, rel=1e-12)
 
 
-@pytest.mark.parametrize("kept", [0.99999, 0.999, 0.9])
+@pytest.mark.parametrize("kept", [0.99999, pytest.param(0.999, marks=pytest.mark.slow), 0.9])
 def test_an_edge_of_a_signed_product_beside_an_atom_at_zero(kept):
     # Mean inverses -1/4 and 7/3: a gap of little more than 1 - t beside the atom.
     factors = Discrete((-1.0, 2.0), (0.5, 0.5)), JacobiWeight(1.0, 1.5, 0.0, 1.0)
