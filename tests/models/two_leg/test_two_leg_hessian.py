@@ -388,14 +388,14 @@ OTHER_SHAPES = [("tanh", 1.0), ("relu", 1.5), ("gelu", 1.5)]
     ids=lambda case: f"{case['activation']}-{case['shape'][0]}",
 )
 def test_density_is_that_of_large_networks(case):
-    # eight legs of a square linear network scatter by half a per cent of the peak
+    # eight legs of a square linear network scatter by half a per cent of the peak: 3.5 of that
     scatters = case["activation"] == "linear" and case["shape"][0] == 1
-    draws = 24 if scatters else 8
+    bound = 0.0175 if scatters else 0.01
     x, density, error = (np.array(case[key])[::8] for key in ("x", "density", "error"))
     limit = TwoLegHessian(
-        *case["shape"], activation=case["activation"], epsilon=TABLE["epsilon"], draws=draws
+        *case["shape"], activation=case["activation"], epsilon=TABLE["epsilon"], draws=8
     )
     found = FiniteWidthHessian(limit, TABLE["n"]).solve(x + 1j * TABLE["eta"])
     law, peak = -found.value.imag / np.pi, max(case["density"])
     assert (np.abs(law - density) <= found.error / np.pi + 3 * error).all()
-    assert np.abs(law - density).max() < 0.01 * peak
+    assert np.abs(law - density).max() < bound * peak
