@@ -8,6 +8,7 @@ import csv
 import json
 import re
 import runpy
+import signal
 import subprocess
 import sys
 import time
@@ -223,8 +224,20 @@ SLOW = {
 }
 """Scripts whose small run takes more than 2.5 seconds."""
 
-OF_THEIR_OWN = {"check_device.py", "reproduce_finite_size.py"}
-"""Scripts that have a process of their own as well: to start one takes longer than the others."""
+OF_THEIR_OWN = {
+    "bench_critical_points.py",  # limits the threads
+    "bench_landscape.py",
+    "bench_polynomials.py",
+    "bench_sweep.py",
+    "bench_versions.py",
+    "check_device.py",
+    "fuzz_free.py",  # handles a signal
+    "kill_and_resume.py",
+    "make_tracy_widom.py",  # 150 digits from its import on
+    "reproduce_finite_size.py",  # only to be started as a reader does
+    "write_benchmarks.py",
+}
+"""Scripts that start others, or change what belongs to a process, have one of their own."""
 
 NEED_TORCH = {"reproduce_deep_slices.py"}
 
@@ -237,6 +250,21 @@ def run(script, *arguments, folder=None):
         timeout=300,
         cwd=folder,
     )
+
+
+def run_here(script, *arguments, folder, patch, said):
+    """Run it in the process of the tests, which has imported and compiled most of what it uses."""
+    patch.chdir(folder)
+    patch.setattr(sys, "argv", [script, *map(str, arguments)])
+    patch.syspath_prepend(str(SCRIPTS))
+    code, ended = 0, signal.getsignal(signal.SIGTERM)
+    try:
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+    except SystemExit as stop:
+        code = stop.code or 0
+    finally:
+        signal.signal(signal.SIGTERM, ended)
+    return subprocess.CompletedProcess(script, code, *said.readouterr())
 
 
 def test_no_script_is_left_out():
@@ -290,18 +318,11 @@ def test_two_leg_script_refuses_before_it_computes(arguments, message, monkeypat
 def test_small_run(script, tmp_path, monkeypatch, capsys):
     if script in NEED_TORCH:
         pytest.importorskip("torch")
-    if script in SLOW | OF_THEIR_OWN:
-        check(script, run(script, *SMALL[script], folder=tmp_path))
-        return
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [script, *SMALL[script]])
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    code = 0
-    try:
-        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
-    except SystemExit as stop:
-        code = stop.code or 0
-    check(script, subprocess.CompletedProcess(script, code, *capsys.readouterr()))
+    if script in OF_THEIR_OWN:
+        result = run(script, *SMALL[script], folder=tmp_path)
+    else:
+        result = run_here(script, *SMALL[script], folder=tmp_path, patch=monkeypatch, said=capsys)
+    check(script, result)
 
 
 def check(script, result):
@@ -385,10 +406,10 @@ def test_files_with_slow_tests_have_the_word(request):
 
 
 @pytest.mark.slow
-def test_the_audit_script_writes_a_table_of_distances(tmp_path):
+def test_the_audit_script_writes_a_table_of_distances(tmp_path, monkeypatch, capsys):
     script = "reproduce_audit.py"
-    result = run(script, *SMALL[script], "--output", tmp_path / "o", folder=tmp_path)
-    check(script, result)
+    arguments = [*SMALL[script], "--output", tmp_path / "o"]
+    check(script, run_here(script, *arguments, folder=tmp_path, patch=monkeypatch, said=capsys))
     rows = list(csv.DictReader((tmp_path / "o" / "levels.csv").read_text().splitlines()))
     assert {row["level"] for row in rows} == set("012345678")
     assert all(0 < float(row["kolmogorov"]) < 1 for row in rows)
