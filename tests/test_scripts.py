@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -258,12 +259,15 @@ def run_here(script, *arguments, folder, patch, said):
     patch.setattr(sys, "argv", [script, *map(str, arguments)])
     patch.syspath_prepend(str(SCRIPTS))
     code, ended = 0, signal.getsignal(signal.SIGTERM)
-    try:
-        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
-    except SystemExit as stop:
-        code = stop.code or 0
-    finally:
-        signal.signal(signal.SIGTERM, ended)
+    with warnings.catch_warnings():
+        if script in SLOW:  # these read other packages, and what reads them first is warned
+            warnings.simplefilter("default")
+        try:
+            runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, ended)
     return subprocess.CompletedProcess(script, code, *said.readouterr())
 
 
