@@ -1,5 +1,6 @@
 """`rmtland audit`: table, sentence, figure and JSON of one or several points."""
 
+import functools
 import html
 import json
 import re
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from rmtland import MLP
-from rmtland.audit import audit_hessian
+from rmtland.audit import Level, audit_hessian
 from rmtland.cli.audit_tables import print_stages
 from rmtland.cli.output import Output
 from rmtland.networks import gaussian, train
@@ -38,6 +39,13 @@ def quick(monkeypatch):
     for module in ("redraws", "dyson_levels", "cost"):
         name = f"rmtland.audit.{module}.dyson_inapplicability"
         monkeypatch.setattr(name, lambda point: "left out here")
+
+
+@pytest.fixture
+def one_level(monkeypatch):
+    """Compare level 0 alone, where a test asks what is done before and after the levels."""
+    one = functools.partial(audit_hessian, levels=(Level.PRINTED,))
+    monkeypatch.setattr("rmtland.audit.audit_hessian", one)
 
 
 def stages_of(result):
@@ -303,7 +311,7 @@ def no_memory(monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_does_not_fit_is_estimated(rmtland, no_memory):
+def test_what_does_not_fit_is_estimated(rmtland, no_memory, one_level):
     small = ("audit", "--width", 4, "--samples", 16)
     result = rmtland(*small, "--probes", 3, "--lanczos", 12, "--json", "-")
     assert result.code == 0, result.err
