@@ -118,7 +118,7 @@ def test_distances_stand_below_the_energy_that_they_belong_to(capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_at_energies_and_at_their_checkpoint(rmtland, quick):
+def test_at_energies_and_at_their_checkpoint(rmtland, quick, request):
     result = rmtland(*SMALL, "--energy", 0.3, "--energy", 0.4, "--draws", 0, "--html", "a.html")
     assert result.code == 0, result.err
     stages = stages_of(result)
@@ -135,6 +135,7 @@ def test_at_energies_and_at_their_checkpoint(rmtland, quick):
     path = result.folder / "run.npz"
     options = {"max_steps": 4, "checkpoint": path, "checkpoint_every": 2}
     end = train(net, net.init(rng=1), data.x, data.y, **options)
+    request.getfixturevalue("one_level")
     again = rmtland(*SMALL, "--point", path, "--draws", 0)
     assert again.code == 0, again.err
     assert "at the given point" in again.out
@@ -143,7 +144,7 @@ def test_at_energies_and_at_their_checkpoint(rmtland, quick):
 
 
 @pytest.mark.slow
-def test_a_point_with_its_own_data(rmtland, quick, tmp_path):
+def test_a_point_with_its_own_data(rmtland, one_level, tmp_path):
     data, net = gaussian(20, 6, rng=1), MLP((6, 4, 6), activation="relu")
     theta = net.init(rng=5)
     np.savez(tmp_path / "p.npz", theta=theta, x=data.x, y=data.y)
