@@ -8,7 +8,6 @@ import csv
 import json
 import re
 import runpy
-import signal
 import subprocess
 import sys
 import time
@@ -227,6 +226,7 @@ SLOW = {
 
 OF_THEIR_OWN = {
     "bench_critical_points.py",  # limits the threads
+    "bench_ensembles.py",
     "bench_landscape.py",
     "bench_polynomials.py",
     "bench_sweep.py",
@@ -235,6 +235,7 @@ OF_THEIR_OWN = {
     "fuzz_free.py",  # handles a signal
     "kill_and_resume.py",
     "make_tracy_widom.py",  # 150 digits from its import on
+    "measure_architectures.py",  # handles a signal
     "reproduce_finite_size.py",  # only to be started as a reader does
     "write_benchmarks.py",
 }
@@ -258,7 +259,7 @@ def run_here(script, *arguments, folder, patch, said):
     patch.chdir(folder)
     patch.setattr(sys, "argv", [script, *map(str, arguments)])
     patch.syspath_prepend(str(SCRIPTS))
-    code, ended = 0, signal.getsignal(signal.SIGTERM)
+    code = 0
     with warnings.catch_warnings():
         if script in SLOW:  # these read other packages, and what reads them first is warned
             warnings.simplefilter("default")
@@ -266,8 +267,6 @@ def run_here(script, *arguments, folder, patch, said):
             runpy.run_path(str(SCRIPTS / script), run_name="__main__")
         except SystemExit as stop:
             code = stop.code or 0
-        finally:
-            signal.signal(signal.SIGTERM, ended)
     return subprocess.CompletedProcess(script, code, *said.readouterr())
 
 
