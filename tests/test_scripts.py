@@ -226,12 +226,13 @@ SLOW = {
 
 OF_THEIR_OWN = {
     "bench_critical_points.py",  # limits the threads
-    "bench_ensembles.py",
+    "bench_ensembles.py",  # Numba's own threads, and PyTorch's with these
     "bench_landscape.py",
     "bench_polynomials.py",
     "bench_sweep.py",
     "bench_versions.py",
     "check_device.py",
+    "critical_point_data.py",  # as bench_ensembles.py
     "fuzz_free.py",  # handles a signal
     "kill_and_resume.py",
     "make_tracy_widom.py",  # 150 digits from its import on
