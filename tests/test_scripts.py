@@ -238,6 +238,7 @@ OF_THEIR_OWN = {
     "make_tracy_widom.py",  # 150 digits from its import on
     "measure_architectures.py",  # handles a signal
     "reproduce_finite_size.py",  # only to be started as a reader does
+    "reproduce_optimizer.py",  # as bench_ensembles.py
     "reproduce_trained.py",  # as bench_ensembles.py
     "write_benchmarks.py",
 }
