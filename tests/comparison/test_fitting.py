@@ -100,7 +100,15 @@ def test_result_is_consistent_with_its_parts():
     assert result.defect == pytest.approx(np.sqrt(np.mean(defect**2)), rel=1e-9)
 
 
-@pytest.mark.parametrize("model", [MODELS[0], MODELS[2], MODELS[3], MODELS[5]], ids=str)
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(one, marks=[pytest.mark.slow] * (i == 4))
+        for i, one in enumerate(MODELS)
+        if i != 1
+    ],
+    ids=str,
+)
 def test_no_other_model_nearby_is_closer(model):
     """The fit is a minimum of its own distance along every parameter."""
     spectrum = model.sample(100, rng=4)
@@ -501,6 +509,10 @@ def test_a_family_fits_no_worse_than_the_laws_within_it(seed):
         (Semicircle, 1e-5),
         (WishartPlusWigner, 1e-5),
         (WishartPlusWigner, 3.0),
+        *(
+            pytest.param(family, 3.0, marks=pytest.mark.slow)
+            for family in (MarchenkoPastur, FreePoisson, Semicircle)
+        ),
     ],
 )
 def test_far_outliers_do_not_hide_the_bulk(family, unit):
