@@ -108,8 +108,10 @@ def any_array(array: Tree, like: Array) -> Array:
 def library_array(name: str, value: Tree, like: Array) -> Array:
     """Return something as an array of the library and device of `like`, which is not NumPy's.
 
-    Lists and arrays of NumPy are read by NumPy first: PyTorch would round the numbers of a list to
-    single precision, lose a mask, and refuse reversed rows or another order of bytes.
+    What is neither of that library nor on a GPU is read by NumPy first: PyTorch would round the
+    numbers of a list to single precision, take the bytes of a buffer (an array of JAX, a
+    memoryview) for numbers in single precision, lose a mask, and refuse reversed rows or another
+    order of bytes.
 
     Parameters
     ----------
@@ -127,12 +129,17 @@ def library_array(name: str, value: Tree, like: Array) -> Array:
 
     Raises
     ------
+    TypeError
+        If they are no numbers, or in a sparse array.
     ValueError
         If some of the numbers are masked.
     """
     value = detached(value)
-    if isinstance(value, np.ndarray | list | tuple):
+    own = isinstance(value, type(like)) and "sparse" not in str(getattr(value, "layout", ""))
+    if not (own or hasattr(value, "__cuda_array_interface__")):
         value = dense_array(name, value)
+        if value.dtype.kind not in "biufc":
+            raise TypeError(f"{name} must be real numbers; got dtype {value.dtype}")
         if not (value.flags.c_contiguous and value.flags.writeable and value.dtype.isnative):
             value = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
     return array_namespace(like).asarray(value, **device_options(like))

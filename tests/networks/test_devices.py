@@ -5,6 +5,8 @@ operation, implicit conversion to NumPy. With PyTorch the default device is set 
 no numbers at all.
 """
 
+import array
+
 import numpy as np
 import pytest
 from network_cases import CASES, NetworkCase
@@ -199,3 +201,19 @@ def test_numbers_of_any_form_beside_a_tensor():
             point = net.at(first, x, case["y"][::-1].copy()[::-1])
             assert point.loss == pytest.approx(expected.loss, rel=1e-14)
             np.testing.assert_allclose(np.asarray(point.hvp(v)), expected.hvp(v), rtol=1e-14)
+
+
+def test_buffers_and_sparse_tensors_beside_a_tensor():
+    """PyTorch takes the bytes of a buffer for numbers in single precision."""
+    torch = pytest.importorskip("torch")
+    net, theta = MLP((2, 2)), torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
+    x, y, v = np.array([[0.1, 0.2], [0.3, 0.7]]), np.eye(2), np.array([1, 7, 3, 2], np.int32)
+    expected = net.at(theta.numpy(), x, y)
+    point = net.at(theta, memoryview(x), memoryview(y))
+    assert point.loss == pytest.approx(expected.loss, rel=1e-14)
+    for buffer in (memoryview(v), array.array("i", v), memoryview(v.astype(float))):
+        np.testing.assert_allclose(np.asarray(point.hvp(buffer)), expected.hvp(v), rtol=1e-14)
+    with pytest.raises(TypeError, match=r"call to_dense\(\) first"):
+        net.at(theta.to_sparse(), x, y)
+    with pytest.raises(TypeError, match="must be real numbers; got dtype <U1"):
+        point.hvp(list("abcd"))
