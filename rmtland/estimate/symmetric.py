@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike
 from rmtland.arguments import dense_array
 from rmtland.arrays import to_numpy
 from rmtland.estimate.placement import HOST, Placement
-from rmtland.networks.array_arguments import detached
+from rmtland.networks.array_arguments import library_array
 from rmtland.typing import Array, NumpyArray
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class SymmetricOperator:
             raise TypeError(f"a product of {self.source} must be an array; got {result!r}")
         if tuple(result.shape) != tuple(vectors.shape):
             self._refuse_shape(tuple(result.shape), tuple(vectors.shape))
-        result = detached(result)  # a graph would keep every vector alive
+        result = library_array("a product", result, given)  # off a graph that keeps every vector
         self.products += int(vectors.shape[1])
         if place.is_complex(result) and not self.is_complex:
             self._refuse_complex()
@@ -369,7 +369,7 @@ def device_columns_of(
         product = function(xp.asarray(vectors[:, j], copy=True))
         if not getattr(product, "ndim", 0):
             raise TypeError(f"a product of a vector must be a vector; got {product!r}")
-        product = detached(product)
+        product = library_array("a product", product, vectors)
         if product.ndim == 2 and product.shape[1] == 1:
             product = product[:, 0]
         found.append(xp.asarray(product, copy=True))

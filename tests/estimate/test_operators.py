@@ -221,3 +221,21 @@ def test_products_of_lower_precision_are_told():
     half = symmetric_operator(np.diag(np.arange(5.0)).astype(np.float16))
     assert half.dtype == np.float32
     assert half.matvec(np.ones(5)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_products_of_another_library_than_the_vectors_on_a_device():
+    """PyTorch dropped the mask, and refused reversed rows."""
+    torch = pytest.importorskip("torch")
+    vectors = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
+
+    def masked(v):
+        return np.ma.masked_equal(2 * v.numpy(), 2.0)
+
+    def reversed_rows(v):
+        return (2 * v.numpy())[::-1].copy()[::-1]
+
+    operator = symmetric_operator(reversed_rows, size=3, like=vectors)
+    np.testing.assert_array_equal(operator.multiply(vectors).numpy(), 2 * vectors.numpy())
+    for options in ({}, {"check": False}):
+        with pytest.raises(ValueError, match="a product masks 1 of its 3 values"):
+            symmetric_operator(masked, size=3, like=vectors, **options).multiply(vectors)
