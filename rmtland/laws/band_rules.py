@@ -159,19 +159,19 @@ def _rule_in_v(*, step: float, left: int, right: int) -> tuple[Real, Real, Real,
     return share, rest, step * share * rest, below
 
 
-def places_between(low: float, high: float, share: Real, rest: Real) -> Real:
+def places_between(low: float | Real, high: float | Real, share: Real, rest: Real) -> Real:
     """Return points of an interval, each from the end that is nearer.
 
     Parameters
     ----------
-    low, high : float
-        The ends.
+    low, high : float or ndarray of float
+        The ends; of several intervals, shape (m, 1).
     share, rest : ndarray of float
         Distances of the points from 0 and from 1, as shares of the interval.
 
     Returns
     -------
-    ndarray of float
+    ndarray of float, shape (n,) or (m, n)
         The points.
     """
     return np.where(share < 0.5, low + (high - low) * share, high - (high - low) * rest)

@@ -283,7 +283,7 @@ def transform_defects(
         axis = _axis_points(law, bands, smooth, (x, masses), slack, thorough=thorough)
         g, on_axis = _values(law, above, np.array([point.place for point in axis]) + 0j)
         wrong = _above(g, x, masses, above, room)
-        inner = [band.between for band in bands[:: max(1, len(bands) // 4)]]
+        inner = [band.between for band in _asked_tails(law, bands)]
         level, survival = _potentials(law, above, np.array([point.place for point in inner]) + 0j)
         return [
             *(wrong or _potential(level, x, masses, above, room)),
@@ -331,6 +331,16 @@ def _smooth_part(law: Law, bands: Sequence[SampledBand]) -> SampledBand | None:
         if band.order >= _FEW and not inner and band.density is not None:
             return band
     return None
+
+
+def _asked_tails(law: Law, bands: Sequence[SampledBand]) -> list[SampledBand]:
+    """Return about four parts, and one of every band of which they have none, up to seven bands."""
+    chosen = list(bands[:: max(1, len(bands) // 4)])
+    for low, high in law.support[:: max(1, len(law.support) // 4)]:
+        if not any(low <= part.low and part.high <= high for part in chosen):
+            parts = [part for part in bands if low <= part.low and part.high <= high]
+            chosen += sorted(parts, key=lambda part: part.mass)[-1:]
+    return chosen
 
 
 def _above(g: Complex, x: Real, masses: Real, far: Complex, slack: Real) -> list[str]:

@@ -388,6 +388,17 @@ def test_transforms_tails_and_quantiles_broken_on_purpose_are_seen(route):
     assert unseen == []
 
 
+@pytest.mark.parametrize("band", range(4))
+@pytest.mark.parametrize("part", ["_sf", "_mass_below"])
+def test_tails_are_asked_in_every_band(part, band):
+    """By the thorough certificate too, whose panels are many: it has the last word."""
+    law = ROUTES["rational, four bands"]()
+    low, high = law.support[band]
+    broken = of_type(law, **{part: lambda f, x: f(x) + 1e-6 * ((x > low) & (x < high))})
+    with pytest.raises(ConvergenceError, match=r"survival function is|mass below is"):
+        broken.cdf(0.0)
+
+
 def test_an_error_estimate_that_is_too_small_is_no_alarm():
     # Two jumps of rates 5e-5 and 2e-6: the first quadrature misses 1e-8 and does not see it
     law = FreeLevy(

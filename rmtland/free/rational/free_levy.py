@@ -58,7 +58,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import points
 from rmtland.free.rational.arcs import Arcs, BesideDrift
-from rmtland.laws.band_rules import square_root_rule
+from rmtland.laws.band_rules import places_between, square_root_rule
 from rmtland.laws.consistency import TOLERANCE, certify_once, passed, transform_failures
 from rmtland.laws.law import Complex, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
@@ -158,9 +158,7 @@ class FreeLevy(LevyLaw):
         rule = square_root_rule(_NODES)
         edges = np.array(bands)
         low, high = edges[:, :1], edges[:, 1:]
-        x = np.where(
-            rule.share < 0.5, low + (high - low) * rule.share, high - (high - low) * rule.rest
-        )
+        x = places_between(low, high, rule.share, rule.rest)
         nodes = x.ravel()
         density = self._pdf(nodes)
         below = self._cdf(np.concatenate([nodes, edges.ravel()]))
