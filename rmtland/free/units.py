@@ -120,8 +120,8 @@ def units_of_factors(laws: Sequence[Law]) -> list[float]:
     return [power_of_two(size) for size in sizes]
 
 
-def require_plain(name: str, size: float) -> None:
-    """Raise ValueError where a law is so large or small that its equation has no squares.
+def require_plain(name: str, size: float, exponent: int = _SOLVED) -> None:
+    """Raise ValueError where a law is so large or small that its equation has no powers it needs.
 
     Parameters
     ----------
@@ -129,11 +129,13 @@ def require_plain(name: str, size: float) -> None:
         The law, for the message.
     size : float
         Its size.
+    exponent : int
+        Of two, up to which the equation can be solved.
     """
-    if not _is_plain(size, _SOLVED):
+    if not _is_plain(size, exponent):
         raise ValueError(
-            f"{name} is of the size {size:.3g}; such laws are solved from 2^-{_SOLVED} to "
-            f"2^{_SOLVED}, but free_sum(...), free_product(...) and free_power(...) make them in "
+            f"{name} is of the size {size:.3g}; such laws are solved from 2^-{exponent} to "
+            f"2^{exponent}, but free_sum(...), free_product(...) and free_power(...) make them in "
             "any units"
         )
 

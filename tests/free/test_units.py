@@ -16,7 +16,8 @@ from rmtland import (
     law_of_polynomial,
     spiked,
 )
-from rmtland.free import FreeSum
+from rmtland.free import FreeLevy, FreeSum
+from rmtland.laws import LevyTriplet
 
 
 def _wide(u):
@@ -83,3 +84,12 @@ def test_what_no_number_holds_is_refused():
         law_of_polynomial(lambda x, y: x * y * x, x=large, y=Uniform())
     with pytest.raises(ValueError, match=r"of the size 1e-160; such laws are solved from"):
         FreeSum((_wide(1e-160),), (2.0,)).cdf(0.0)
+
+
+@pytest.mark.parametrize("unit", [1e-130, 1e100])
+def test_a_free_levy_law_beyond_its_kernels_is_refused(unit):
+    """Far from its bands G was 1/z at 1e-130, where 8 units away it is 1.14/z."""
+    law = FreeLevy(LevyTriplet(0.0, 0.0, (0.5, 1.5), (unit, 2 * unit)))
+    for value in (law.stieltjes, law.cdf, law.log_potential):
+        with pytest.raises(ValueError, match=r"FreeLevy is of the size .* free_sum"):
+            value(30.0 * unit)

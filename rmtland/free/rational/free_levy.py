@@ -58,6 +58,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import points
 from rmtland.free.rational.arcs import Arcs, BesideDrift
+from rmtland.free.units import require_plain, size_of
 from rmtland.laws.band_rules import places_between, square_root_rule
 from rmtland.laws.consistency import TOLERANCE, certify_once, passed, transform_failures
 from rmtland.laws.law import Complex, Real, Support
@@ -68,6 +69,9 @@ from rmtland.laws.transform_values import gap_place
 from rmtland.solution import ConvergenceError, Solution, Status
 
 __all__ = ["FreeLevy"]
+
+_SOLVED = 300
+"""Exponents of two of sizes of which the kernels have cubes."""
 
 _NODES = 24  # per band, of the cheap certificate
 _MIDWAY = math.sin(10 * math.pi / (2 * _NODES)) ** 2
@@ -208,6 +212,7 @@ class FreeLevy(LevyLaw):
 
     @cached_property
     def _arcs(self) -> Arcs:
+        require_plain(type(self).__name__, size_of(self), _SOLVED)
         return Arcs.of(self.levy, None if self.levy.variance else self._drift_form)
 
     @property
