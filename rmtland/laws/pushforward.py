@@ -68,6 +68,9 @@ from rmtland.typing import Atoms, Complex, Real, Support
 
 __all__ = ["Pushforward", "pushforward"]
 
+_PLAIN = 200
+"""Exponents of two of sizes that are taken in the units they come in."""
+
 
 def pushforward(law: Law, function: ArrayLike | str | Callable[..., object]) -> Law:
     r"""Return the law of f(X) for X of the given law (image measure, functional calculus).
@@ -88,15 +91,15 @@ def pushforward(law: Law, function: ArrayLike | str | Callable[..., object]) -> 
     -------
     Law
         A `Discrete` for a law without a density or a constant f; for a polynomial an affine image
-        if its degree is one, a `Pushforward` else; a `RootLaw`, an `AbsoluteLaw` (the law itself
-        where X >= 0) or an `InverseLaw`.
+        if its degree is one or sizes are extreme, a `Pushforward` else; a `RootLaw`, an
+        `AbsoluteLaw` (the law itself where X >= 0) or an `InverseLaw`.
 
     Raises
     ------
     ValueError
-        If a coefficient is not finite, none is given, the support is not bounded, the name of a
-        function is not one of these, X has mass below 0 for "sqrt", or mass at or beside 0 for
-        "inverse", which is unbounded then.
+        If a coefficient is not finite, none is given, the support is not bounded, the values are no
+        floating-point numbers, the name of a function is not one of these, X has mass below 0 for
+        "sqrt", or mass at or beside 0 for "inverse", which is unbounded then.
     TypeError
         If `law` is not a law, or the function is another callable: its inverses are not known.
 
@@ -121,11 +124,30 @@ def pushforward(law: Law, function: ArrayLike | str | Callable[..., object]) -> 
         return Discrete((float(series.sum()),), (1.0,))
     if series.size == 2:
         return affine(law, scale=float(series[1]), shift=float(series[0]))
+    own, of_values = _units(law, series)
+    if (own, of_values) != (0, 0):
+        inner = np.ldexp(series, own * np.arange(series.size) - of_values)
+        law = affine(law, scale=math.ldexp(1.0, -own))
+        return affine(pushforward(law, inner), scale=math.ldexp(1.0, of_values))
     if not law.support:
         atoms = _merged_atoms(law.atoms, series)
         total = math.fsum(mass for _, mass in atoms)
         return Discrete(tuple(p for p, _ in atoms), tuple(m / total for _, m in atoms))
     return Pushforward(law, tuple(series.tolist()))
+
+
+def _units(law: Law, series: Real) -> tuple[int, int]:
+    """Exponents of two of the units of X and of f(X): 0 but for extreme sizes."""
+    size = math.frexp(max(map(abs, law.hull)))[1]
+    orders = np.flatnonzero(series)
+    top = int((np.frexp(series[orders])[1] + size * orders).max())
+    if top > 1000 or (top < -1000 and law.support):
+        raise ValueError(
+            f"the values of the polynomial are of the size 2^{top}, which is no floating-point "
+            "number; scale the law or the coefficients first"
+        )
+    own = min(max(size, -1020), 1020) if abs(size) > _PLAIN else 0
+    return own, max(top, -1000) if own or abs(top) > _PLAIN else 0
 
 
 def _operand(law: object) -> Law:

@@ -247,3 +247,17 @@ def test_the_class_takes_what_the_function_gives_it_in_any_form():
         assert Pushforward(Semicircle(), form) == law
     with pytest.raises(ValueError, match="of a law with a density"):
         Pushforward(Discrete((0.0, 1.0), (0.5, 0.5)), (0.0, 0.0, 1.0))
+
+
+@pytest.mark.parametrize("unit", [1e-120, 1e100])
+def test_functions_of_laws_of_extreme_sizes_are_solved_in_units_of_their_own(unit):
+    """Values of squares of 1e100 ended in an overflow; so did X of 1e160 with a small factor."""
+    one = pushforward(Uniform(1.0, 2.0), (1.0, -1.0, 1.0))
+    law = pushforward(Uniform(unit, 2 * unit), (unit**2, -unit, 1.0))
+    x = np.array([1.2, 1.8, 2.5])
+    assert law.cdf(x * unit**2) == pytest.approx(one.cdf(x), rel=1e-13)
+    assert law.pdf(x * unit**2) * unit**2 == pytest.approx(one.pdf(x), rel=1e-13)
+    scaled = pushforward(Uniform(1e160, 2e160), (0.0, 0.0, 1e-200))
+    assert scaled.pdf(2.25e120) * 1e120 == pytest.approx(1 / 3, rel=1e-13)
+    with pytest.raises(ValueError, match=r"of the size 2\^1067, which is no floating-point"):
+        pushforward(Uniform(1e160, 2e160), (0.0, 0.0, 1.0))
