@@ -6,16 +6,21 @@ tests. Help is asked of all of them.
 
 import csv
 import json
+import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
 import time
 import warnings
 from pathlib import Path
 
+import flint
+import mpmath
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 import rmtland
 
@@ -262,7 +267,7 @@ def run_here(script, *arguments, folder, patch, said):
     patch.chdir(folder)
     patch.setattr(sys, "argv", [script, *map(str, arguments)])
     patch.syspath_prepend(str(SCRIPTS))
-    code = 0
+    code, before = 0, of_the_process()
     with warnings.catch_warnings():
         if script in SLOW:  # these read other packages, and what reads them first is warned
             warnings.simplefilter("default")
@@ -270,7 +275,55 @@ def run_here(script, *arguments, folder, patch, said):
             runpy.run_path(str(SCRIPTS / script), run_name="__main__")
         except SystemExit as stop:
             code = stop.code or 0
+    after = of_the_process()  # of what is loaded since then nothing was changed
+    changed = [name for name in before if after[name] != before[name]]
+    assert not changed, f"{script} changes {changed} for tests that follow: see OF_THEIR_OWN"
     return subprocess.CompletedProcess(script, code, *said.readouterr())
+
+
+def of_the_process():
+    """Return what a script can change for all tests that follow in the same process."""
+    kept = {
+        "variables": {
+            name: value
+            for name, value in os.environ.items()  # other libraries set theirs as they are imported
+            if name.endswith("_THREADS") or name.startswith(("PYTHON", "RMTLAND_", "MALLOC_"))
+        },
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "digits": (mpmath.mp.prec, flint.ctx.prec),
+        "floating-point errors": np.geterr(),
+    }
+    for one in threadpool_info():
+        if one["user_api"] == "blas":
+            kept[f"threads of {one['filepath']}"] = one["num_threads"]
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("import os; os.environ['RMTLAND_V'] = '1'", "variables"),
+        ("import signal; signal.signal(signal.SIGUSR1, signal.SIG_IGN)", "signals"),
+        ("import mpmath; mpmath.mp.dps = 77", "digits"),
+        ("import flint; flint.ctx.prec = 77", "digits"),
+        ("import numpy; numpy.seterr(under='raise')", "floating-point errors"),
+    ],
+)
+def test_a_script_that_changes_what_belongs_to_the_process_is_seen(
+    code, what, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(globals(), "SCRIPTS", tmp_path)
+    (tmp_path / "one.py").write_text(code)
+    handler = signal.getsignal(signal.SIGUSR1)
+    with np.errstate(), mpmath.workprec(mpmath.mp.prec):
+        precision = flint.ctx.prec
+        try:
+            with pytest.raises(AssertionError, match=what):
+                run_here("one.py", folder=tmp_path, patch=monkeypatch, said=capsys)
+        finally:
+            os.environ.pop("RMTLAND_V", None)
+            signal.signal(signal.SIGUSR1, handler)
+            flint.ctx.prec = precision
 
 
 def test_no_script_is_left_out():
