@@ -65,7 +65,7 @@ def _name_in_a_room(name: str) -> str | None:
 
     here = Path(__file__).parent
     for file in sorted(here.rglob("__init__.py*")):
-        public = file.read_text("utf-8").partition("__all__")[2]
+        public = file.read_text("utf-8").partition("__all__ = [")[2].partition("]")[0]
         if file.parent != here and f'"{name}"' in public:
             return ".".join(("rmtland", *file.parent.relative_to(here).parts, name))
     return None

@@ -142,6 +142,9 @@ def test_a_name_that_is_in_a_room_is_said_to_be_there():
         rmtland.LossPoint  # noqa: B018
     with pytest.raises(AttributeError, match=r"there is rmtland\.landscape\.sharpness\.curvature$"):
         rmtland.curvature  # noqa: B018
+    for old_or_no_name in ("Status", "Image", "slice"):  # of a command, the last
+        with pytest.raises(AttributeError, match=rf"no attribute '{old_or_no_name}'$"):
+            getattr(rmtland, old_or_no_name)
     with pytest.raises(AttributeError, match=r"no attribute 'Semicirle'$") as caught:
         rmtland.Semicirle  # noqa: B018
     assert (caught.value.name, caught.value.obj) == ("Semicirle", rmtland)  # Python then suggests

@@ -107,7 +107,7 @@ def main() -> None:
 
 @functools.cache
 def _parser() -> Callable[..., object]:
-    """Return the parser of all commands; it takes 50 ms to make, and is made once in a process."""
+    """Return the parser of all commands, which is made once in a process."""
     return typer.main.get_command(app)
 
 
