@@ -39,8 +39,9 @@ with plain_assertions():
     from hypothesis import settings
     from hypothesis.internal.conjecture import providers
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thread each
-    for library in ("OPENBLAS", "MKL", "OMP"):  # of libraries that are loaded later
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one thread each
+    # of libraries that are loaded later; Numba's number becomes that of all that share its OpenMP
+    for library in ("OPENBLAS", "MKL", "OMP", "NUMBA"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     threadpool_limits(1)  # of NumPy's, which is loaded
 
