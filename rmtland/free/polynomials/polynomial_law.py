@@ -61,6 +61,7 @@ from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.free.operator_valued.resolvent_law import ResolventLaw
 from rmtland.free.operator_valued.self_energy import LARGEST_SIZE
 from rmtland.free.polynomials.circular import Circular
+from rmtland.free.polynomials.common_eigenspaces import common_eigenspaces
 from rmtland.free.polynomials.linearisation import Linearisation
 from rmtland.free.polynomials.noncommutative_polynomial import (
     Letter,
@@ -172,6 +173,10 @@ class PolynomialLaw(ResolventLaw):
             if all(not word or abs(v) < 1e-14 * size for word, v in words.items()):
                 places.append(words.get((), 0j).real)
         return places
+
+    def _certain_atoms(self) -> list[tuple[float, float]]:
+        """Atoms at common eigenvectors of the variables."""
+        return common_eigenspaces(self.polynomial, dict(self.variables))
 
     def _ranks(self) -> list[float]:
         """Masses of atoms and of separate pieces of the variables' laws."""

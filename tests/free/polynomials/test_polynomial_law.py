@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ from rmtland import (
     law_of_polynomial,
 )
 from rmtland.free import PolynomialLaw
+from rmtland.free.operator_valued.gap_masses import Structure
 from rmtland.free.polynomials.noncommutative_polynomial import WordMoments
 from rmtland.laws import FreePoisson, pushforward
+from rmtland.solution import ConvergenceError
 
 x, y, w = free_variables("x y w")
 c = free_variables("c", self_adjoint=False)
@@ -428,3 +431,17 @@ def test_commutator_and_its_square_with_a_critical_atom():
     counted = (np.arange(n) + 0.5) / n
     clear = np.abs(np.abs(values) - 0.91) > 0.1  # a gap
     assert np.abs(commutator.cdf(values) - counted)[clear].max() < 0.01
+
+
+def test_a_small_atom_that_is_not_seen_is_refused():
+    """Of masses 0.9 and 0.1 + 1e-8 a common eigenspace of 1e-8 is left, next to a hard edge."""
+    law = law_of_polynomial(
+        x * y * x + x + y,
+        x=Discrete((0.0, 1.0, 3.0), (0.9, 0.05, 0.05)),
+        y=Discrete((1.0, 2.0, 5.0), (0.1 + 1e-8, 0.4, 0.5 - 1e-8)),
+    )
+    law.__dict__["_search"] = SimpleNamespace(points=SimpleNamespace(radius=60.0))
+    heavy = ((2.0, 0.3), (5.0, 0.4 - 1e-8))
+    law._require_certain_atoms(Structure(((1.0, 60.0),), ((1.0, 1e-8), *heavy), np.zeros(0)))
+    with pytest.raises(ConvergenceError, match="an atom of mass 1e-08 at 1, of which 0 was seen"):
+        law._require_certain_atoms(Structure(((1.0, 60.0),), heavy, np.zeros(0)))
