@@ -212,8 +212,9 @@ class FreeLevy(LevyLaw):
 
     @cached_property
     def _arcs(self) -> Arcs:
+        arcs = Arcs.of(self.levy, None if self.levy.variance else self._drift_form)
         require_plain(type(self).__name__, size_of(self), _SOLVED)
-        return Arcs.of(self.levy, None if self.levy.variance else self._drift_form)
+        return arcs
 
     @property
     def support(self) -> Support:
