@@ -38,6 +38,8 @@ _STEADY = 1e-9  # two levels of one gap are the same
 _HEIGHTS = 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0])
 _CLOSER = 10.0 ** -np.arange(4.0, 16.0)
 _SLOW = 0.03  # of the mass two decades higher; a bounded density leaves 0.01
+_SAME_PLACE = 1e-9  # of the radius, by which places of one atom differ
+_SEEN = 0.03  # of the mass of an atom, as it is rounded to a rank
 _SETTLED = 1e-2  # relative change of a mass with the height that an atom has at most
 
 
@@ -53,6 +55,35 @@ class Structure(NamedTuple):
         return tuple(
             atom for atom in self.atoms if not any(low < atom[0] < high for low, high in self.bands)
         )
+
+    def require_atoms(
+        self, certain: Sequence[tuple[float, float]], radius: float, name: str
+    ) -> None:
+        """Raise where an atom was not seen, as a small one beside an unbounded density may be.
+
+        Parameters
+        ----------
+        certain : sequence of pairs of float
+            Atoms that the law has for certain: places, and parts of the masses there that add up.
+        radius : float
+            The size of the law.
+        name : str
+            Its name, for the message.
+
+        Raises
+        ------
+        ConvergenceError
+            If of an atom so much less was seen that its mass is not rounded to the right rank.
+        """
+        near = _SAME_PLACE * radius
+        for place, _ in certain:
+            least = sum(mass for other, mass in certain if abs(other - place) <= near)
+            seen = sum(mass for other, mass in self.atoms if abs(other - place) <= near)
+            if seen < (1 - _SEEN) * least:
+                raise ConvergenceError(
+                    f"{name} has an atom of mass {least:.3g} at {place:.6g}, of which {seen:.3g} "
+                    "was seen; make it larger, or leave it out"
+                )
 
 
 class GapMasses:

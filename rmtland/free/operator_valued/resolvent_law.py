@@ -39,8 +39,6 @@ from rmtland.typing import ArrayLike, Atoms, Complex, Real, Support
 __all__ = ["ResolventLaw"]
 
 _CHANGE = 1e-6
-_SAME_PLACE = 1e-9  # of the radius, by which places of one atom differ
-_SEEN = 0.03  # of the mass of an atom, as it is rounded to a rank
 _BLUR = 3e-7  # beside an atom, where the continuous part of G is lost in rounding
 
 
@@ -60,19 +58,6 @@ class ResolventLaw(Law):
     def _certain_atoms(self) -> Sequence[tuple[float, float]]:
         """Atoms that the law has for certain: places, and parts of the masses there that add up."""
         return ()
-
-    def _require_certain_atoms(self, found: Structure) -> None:
-        """Raise where an atom was not seen, as a small one beside an unbounded density may be."""
-        near = _SAME_PLACE * self._search.points.radius
-        certain = self._certain_atoms()
-        for place, _ in certain:
-            least = sum(mass for other, mass in certain if abs(other - place) <= near)
-            seen = sum(mass for other, mass in found.atoms if abs(other - place) <= near)
-            if seen < (1 - _SEEN) * least:
-                raise ConvergenceError(
-                    f"{self} has an atom of mass {least:.3g} at {place:.6g}, of which {seen:.3g} "
-                    "was seen; make it larger, or leave it out"
-                )
 
     def _moments_on_circle(self, k: int) -> list[Fraction]:
         """Moments of order 0..k in double precision from G on a circle around the support."""
@@ -97,7 +82,7 @@ class ResolventLaw(Law):
     def _structure(self) -> Structure:
         """Bands and atoms, of a law that has passed its certificate."""
         found = self._search.structure
-        self._require_certain_atoms(found)
+        found.require_atoms(self._certain_atoms(), self._search.points.radius, str(self))
         self.__dict__["_structure"] = found  # the certificate asks for it
         try:
             self._require_certificate()

@@ -440,8 +440,10 @@ def test_a_small_atom_that_is_not_seen_is_refused():
         x=Discrete((0.0, 1.0, 3.0), (0.9, 0.05, 0.05)),
         y=Discrete((1.0, 2.0, 5.0), (0.1 + 1e-8, 0.4, 0.5 - 1e-8)),
     )
-    law.__dict__["_search"] = SimpleNamespace(points=SimpleNamespace(radius=60.0))
     heavy = ((2.0, 0.3), (5.0, 0.4 - 1e-8))
-    law._require_certain_atoms(Structure(((1.0, 60.0),), ((1.0, 1e-8), *heavy), np.zeros(0)))
+    seen = Structure(((1.0, 60.0),), ((1.0, 1e-8), *heavy), np.zeros(0))
+    seen.require_atoms(law._certain_atoms(), 60.0, "the law")
+    unseen = Structure(((1.0, 60.0),), heavy, np.zeros(0))
+    law.__dict__["_search"] = SimpleNamespace(points=SimpleNamespace(radius=60.0), structure=unseen)
     with pytest.raises(ConvergenceError, match="an atom of mass 1e-08 at 1, of which 0 was seen"):
-        law._require_certain_atoms(Structure(((1.0, 60.0),), heavy, np.zeros(0)))
+        _ = law.atoms

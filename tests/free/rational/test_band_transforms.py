@@ -9,7 +9,7 @@ from rmtland.solution import ConvergenceError
 
 LAWS = {
     "one band": LevyTriplet(0.0, 0.5, (2.0,), (0.5,)),
-    "unit 1e-100": LevyTriplet(0.0, 0.5e-200, (2.0,), (0.5e-100,)),
+    "unit 1e-80": LevyTriplet(0.0, 0.5e-160, (2.0,), (0.5e-80,)),
     "an atom": LevyTriplet(1.0, 0.0, (0.3,), (1.5,)),
     "an atom between two bands": LevyTriplet(-2.3, 0.0, (0.2, 0.3), (-0.8, 1.7)),
     "a steep edge": LevyTriplet(0.0, 0.3, (1.0,), (1.0,)),
