@@ -51,6 +51,9 @@ _STEP = 1 / 18
 _LIGHT = 1e-13
 _SECTIONS = 7
 _JUMP = 3.0
+_LOWEST_PANEL = 1e-16
+_PANEL_NODES = 16
+_GROWTH = 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,22 +286,27 @@ class PopulationLaw(Law):
         return residual, error
 
     def _log_potential(self, z: Complex) -> Complex:
-        """From the table at a height, and an integral of G down from there."""
+        """From the table at a height, and an integral of G, less its pole at zero, down from there.
+
+        Panels of the path grow with the distance from the edges, on whose scale G varies.
+        """
+        null = 1 - self.model.rank if self.atoms else 0.0
         height = np.maximum(z.imag, self.support[-1][1])
-        t = np.linspace(-3.2, 3.2, 49)
-        share = 1 / (1 + np.exp(-np.pi * np.sinh(t)))
-        rate = np.pi * np.cosh(t) * share * (1 - share) * (t[1] - t[0])
-        drop = height - z.imag
-        path = z[:, None] + 1j * drop[:, None] * share
-        moving = drop > 0
+        edges = np.array(self.support).ravel()
+        near = np.maximum(np.abs(z[:, None] - edges).min(axis=1) / 2, _LOWEST_PANEL * height)
+        starts, ends = np.zeros(z.shape), np.minimum(near, height - z.imag)
+        nodes, weights = legendre.leggauss(_PANEL_NODES)
         value = np.zeros(z.shape, dtype=np.complex128)
-        if moving.any():
-            g = self._stieltjes(path[moving].ravel()).reshape(-1, t.size)
-            value[moving] = -1j * drop[moving] * (g @ rate)
+        while (left := np.flatnonzero(ends > starts)).size:
+            half = (ends[left] - starts[left]) / 2
+            path = z[left, None] + 1j * (starts[left] + half + half * nodes[:, None]).T
+            g = self._stieltjes(path.ravel()).reshape(path.shape) - null / path
+            value[left] -= 1j * half * (g @ weights)
+            starts, ends = ends, np.minimum(_GROWTH * ends, height - z.imag)
         places, masses = table_points(self._tables[0])
-        top = z.real + 1j * height
-        value += np.log(top[:, None] - places) @ masses
-        return np.asarray(value + sum(mass * np.log(top - place) for place, mass in self.atoms))
+        value += np.log((z.real + 1j * height)[:, None] - places) @ masses
+        with np.errstate(divide="ignore"):
+            return np.asarray(value + (null * np.log(z) if null else 0.0))
 
     # Density and distribution function, from the table --------------------------------------------
 

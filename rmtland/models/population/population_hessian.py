@@ -201,10 +201,10 @@ class PopulationHessian(PopulationDraws):
         float
             Fraction of all eigenvalues, in [0, 1].
         """
-        if self.part_name == "gauss_newton":
-            return 0.0
         residual = self._residual
-        if self.part_name == "residual" and residual is not None:
+        if self.part_name == "gauss_newton" or residual is None:
+            return 0.0
+        if self.part_name == "residual":
             return residual.index()
         return super().index()
 

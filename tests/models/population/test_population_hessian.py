@@ -1,12 +1,14 @@
 """The population law of H0 against linear networks, data-aware laws, exact Hessians, itself."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from rmtland.laws import Discrete
+from rmtland.laws import Discrete, MarchenkoPastur
 from rmtland.models import LinearHessian, PopulationHessian
 from rmtland.models.population import kernels, law as laws, population_hessian
-from rmtland.models.population.density_table import table_points
+from rmtland.models.population.density_table import table_points, tabulated_band
 from rmtland.models.population.equation import (
     activation_rule,
     covariance_rule,
@@ -149,6 +151,28 @@ def test_law_is_a_law():
     assert law._jet(z)[1] == pytest.approx(
         (law.stieltjes(z + step) - law.stieltjes(z - step)) / (2 * step), rel=1e-5
     )
+
+
+def test_the_potential_holds_beside_edges_close_to_zero(monkeypatch):
+    """The route of H0, with G and density of a law whose potential is known."""
+    known = MarchenkoPastur(1.2)
+    band = known.support[0]
+    law = object.__new__(laws.PopulationLaw)
+    law.__dict__.update(
+        model=SimpleNamespace(rank=1 / 1.2),
+        support=(band,),
+        _tables=([tabulated_band(known.stieltjes, *band)], 0.0),
+    )
+    monkeypatch.setattr(laws.PopulationLaw, "_stieltjes", lambda _, z: known.stieltjes(z))
+    z = np.array([-1e-3, 1e-3, band[0], 1e-2, 1.0, 4.5, 0.01 + 1e-4j, 2 + 0.1j, 1 + 9j]) + 0j
+    assert law._log_potential(z) == pytest.approx(known.log_potential(z), abs=2e-9)
+
+
+def test_the_index_without_residuals_needs_no_law():
+    for part in ("total", "gauss_newton", "residual"):
+        model = PopulationHessian(1, 2, 0.5, 3, activation="erf", part_name=part)
+        assert model.index() == 0.0
+        assert "law" not in vars(model)
 
 
 @pytest.mark.parametrize(
