@@ -17,7 +17,7 @@ from rmtland.cli.landscape.subject import (
     LossName,
     Model,
     Network,
-    Samples,
+    SamplesOrAll,
     Steps,
 )
 from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out, Seed
@@ -36,7 +36,7 @@ def advise(
     curvatures: Annotated[
         str | None,
         typer.Argument(
-            metavar="[LAW|MODEL|FILE|network]",
+            metavar="LAW|MODEL|FILE|network",
             help="A law or a model, such as 'MarchenkoPastur(.5)' or 'NeuralTangentKernel(100, "
             "(200,), 150)'; or eigenvalues: .npy, .npz, .csv, or - for standard input; or the "
             "word network, for a network by the options below, at its start.",
@@ -61,7 +61,7 @@ def advise(
     plot: Annotated[bool, typer.Option("--plot", help="Write a figure of the errors.")] = False,
     model: Model = None,
     data: Data = "digits",
-    samples: Samples = None,
+    samples: SamplesOrAll = None,
     hidden: Hidden = "16",
     activation: ActivationName = "tanh",
     loss: LossName = "mse",

@@ -99,10 +99,21 @@ def main() -> None:
             if type(error).__name__ == "Abort":
                 _fail(_INTERRUPTED, 130)
             raise
-        _fail(f"{message()} (see 'rmtland --help')", 2)
+        _fail(f"{message()} (see '{_command_asked()} --help')", 2)
     if code == 130:  # some versions of the parser turn an interrupt into this code
         _fail(_INTERRUPTED, 130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command_asked() -> str:
+    """Return the command on the command line, such as `rmtland sweep index`, without the rest."""
+    names, here = ["rmtland"], _parser()
+    for word in sys.argv[1:]:
+        here = getattr(here, "commands", {}).get(word)
+        if here is None:
+            break
+        names.append(word)
+    return " ".join(names)
 
 
 @functools.cache

@@ -23,7 +23,7 @@ __all__ = ["audit"]
 Target = Annotated[
     str | None,
     typer.Argument(
-        metavar="[MODULE:FUNCTION]",
+        metavar="MODULE:FUNCTION",
         help="Audit a model of your own: a function as `rmtland measure` takes it, or one that "
         "returns a mapping of operators (total, gauss_newton, residual) and of phi, energy.",
     ),

@@ -54,7 +54,7 @@ def _critical_points(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-@critical_points.command("find")
+@critical_points.command("find", short_help="Search from many starts, and prove what is found.")
 def find(
     data: Annotated[
         str,
@@ -146,7 +146,7 @@ def find(
     output.numbers(_report(points, laws, title, described, seed))
 
 
-@critical_points.command("model")
+@critical_points.command("model", short_help="Search for those of a model of PyTorch.")
 def model(
     target: Annotated[
         str,
@@ -250,7 +250,7 @@ def _show(
     return laws
 
 
-@critical_points.command("verify")
+@critical_points.command("verify", short_help="Prove every statement of a certificate again.")
 def verify(
     file: Annotated[Path, typer.Argument(help="A certificate, such as critical-points.npz.")],
     json: Json = None,

@@ -19,7 +19,7 @@ def report(
     results: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RESULTS]...",
+            metavar="RESULTS",
             help="Files that commands wrote (.json, .npz, .png, .svg), or folders of them; "
             f"{OUT} where none is given.",
         ),

@@ -41,7 +41,7 @@ Values = Annotated[
 StoreFile = Annotated[Path, typer.Argument(help="File of a store.")]
 
 
-@sweep.command("index")
+@sweep.command("index", short_help="Compare the index of samples with the law, on a grid.")
 def index(
     phi: Values,
     epsilon: Values,
@@ -127,7 +127,7 @@ def index(
         raise typer.Exit(1)
 
 
-@sweep.command("status")
+@sweep.command("status", short_help="Count what is done, failed and missing in a store.")
 def status(file: StoreFile, json: Json = None) -> None:
     """Print how many tasks of a store are done, failed and missing, and the first errors."""
     from rmtland.sweep import Store
@@ -148,7 +148,7 @@ def status(file: StoreFile, json: Json = None) -> None:
     )
 
 
-@sweep.command("export")
+@sweep.command("export", short_help="Write the table of a store as CSV.")
 def export(
     file: StoreFile,
     out: Annotated[

@@ -142,6 +142,12 @@ def test_the_list_of_commands_is_whole():
     assert groups == {name for name in COMMANDS if " " in name}
 
 
+@pytest.mark.parametrize("group", ["sweep", "critical-points", "landscape"])
+def test_a_list_of_commands_cuts_no_sentence_short(rmtland, group):
+    _, listed = rmtland(group).out.split("Commands:")
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_speaks_to_machines_and_draws_in_every_format(rmtland, command):
     text = rmtland(*command.split(), "--help").out
@@ -192,9 +198,11 @@ def test_version(rmtland):
         (("spectrum", "wishart-wigner", "--epsilon", "1"), "Missing option '--phi'"),
         (("spectrum", "wishart-wigner", "--phi", "1"), "Missing option '--epsilon'"),
         (("spectrum",), "Missing argument"),
-        ((*SPECTRUM, "--colour", "red"), "No such option:? '?--colour"),
+        ((*SPECTRUM, "--colour", "red"), "option:? '?--colour.*see 'rmtland spectrum --help'"),
         (("--colour",), "No such option:? '?--colour"),
-        (("paint",), "No such command 'paint'"),
+        (("paint",), "No such command 'paint'.*see 'rmtland --help'"),
+        (("sweep", "paint"), "No such command 'paint'.*see 'rmtland sweep --help'"),
+        (("landscape", "slice", "--plane"), "see 'rmtland landscape slice --help'"),
         ((*SPECTRUM, "more"), "unexpected extra argument"),
         ((*SPECTRUM, "--phi"), "--phi.*requires an argument"),
     ],

@@ -35,6 +35,7 @@ __all__ = [
     "Model",
     "Network",
     "Samples",
+    "SamplesOrAll",
     "Steps",
     "Subject",
     "minimised",
@@ -47,14 +48,15 @@ Data: TypeAlias = Annotated[str, typer.Option("--data", help=DATA)]
 Hidden: TypeAlias = Annotated[
     str, typer.Option("--hidden", help="Widths of the hidden layers, such as 16 or 12,8.")
 ]
-Samples: TypeAlias = Annotated[
-    int | None, typer.Option("--samples", help="Samples m; 300 by default.")
+Samples: TypeAlias = Annotated[int | None, typer.Option("--samples", help="Samples m.")]
+SamplesOrAll: TypeAlias = Annotated[
+    int | None, typer.Option("--samples", help="Samples m; 300 by default, of a file all.")
 ]
 ActivationName: TypeAlias = Annotated[
     str, typer.Option("--activation", help="tanh, erf, gelu, silu, relu, ...")
 ]
 LossName: TypeAlias = Annotated[str, typer.Option("--loss", help="mse, cross_entropy or logistic.")]
-Bias: TypeAlias = Annotated[bool, typer.Option("--bias", help="Biases in each layer.")]
+Bias: TypeAlias = Annotated[bool, typer.Option("--bias/--no-bias", help="Biases in each layer.")]
 Decay: TypeAlias = Annotated[float, typer.Option("--weight-decay", help="w in (w/2)|theta|^2.")]
 Steps: TypeAlias = Annotated[
     int, typer.Option("--train-steps", help="Steps of L-BFGS at most, before anything is measured.")
@@ -178,7 +180,7 @@ def with_network(*, train_steps: int) -> Callable[[Callable[..., None]], Callabl
     options: dict[str, tuple[object, object]] = {
         "data": (Data, "digits-labels"),
         "hidden": (Hidden, "12"),
-        "samples": (Samples, None),
+        "samples": (SamplesOrAll, None),
         "activation": (ActivationName, "tanh"),
         "loss": (LossName, "cross_entropy"),
         "bias": (Bias, False),
