@@ -166,6 +166,13 @@ def test_the_linter_of_conda_forge_misses_what_a_release_fills_in():
     assert "maintainers" in page
 
 
+def test_every_extra_stands_on_the_page_of_installation():
+    named = re.findall(r"'\.\[([a-z0-9,]+)\]'", (ROOT / "docs" / "install.md").read_text("utf-8"))
+    assert {one for extras in named for one in extras.split(",")} == set(
+        PROJECT["optional-dependencies"]
+    )
+
+
 def test_the_versions_of_python_are_those_of_the_classifiers():
     listed = [one.rsplit(" ", 1)[1] for one in PROJECT["classifiers"] if "Python :: 3." in one]
     assert f">={listed[0]}" == PROJECT["requires-python"]

@@ -107,7 +107,8 @@ def main() -> None:
 
 def _command_asked() -> str:
     """Return the command on the command line, such as `rmtland sweep index`, without the rest."""
-    names, here = ["rmtland"], _parser()
+    names: list[str] = ["rmtland"]
+    here: object = _parser()
     for word in sys.argv[1:]:
         here = getattr(here, "commands", {}).get(word)
         if here is None:

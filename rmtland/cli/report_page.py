@@ -11,6 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,12 +89,14 @@ class ReportPage:
         name = command_name(sys.argv)
         sections: list[Section] = []
         for part in self._parts:
+            part.take_title()
             if len(self._parts) > 1:
                 sections.append(Heading(part.title or name))
             sections += part.in_order()
         title = self._parts[0].title if len(self._parts) == 1 else ""
         origin = provenance_of(command_line(sys.argv), seed=_seed(values))
-        report = Report(title or name, tuple(sections), origin, above=name, numbers=values)
+        above = name if title else ""
+        report = Report(title or name, tuple(sections), origin, above=above, numbers=values)
         write_page(report, self.target)
 
 
@@ -103,6 +106,15 @@ class _Part:
     def __init__(self) -> None:
         self.title = ""
         self.sections: list[Section] = []
+
+    def take_title(self) -> None:
+        """Take the caption of a table that stands alone as the title, if there is none."""
+        from rmtland.report import Table
+
+        tables = [one for one in self.sections if isinstance(one, Table)]
+        if not self.title and len(tables) == 1:
+            self.title = tables[0].caption
+            self.sections[self.sections.index(tables[0])] = replace(tables[0], caption="")
 
     def in_order(self) -> list[Section]:
         """Return what the reader came for, pictures, then tables and what explains them."""

@@ -180,8 +180,9 @@ def draw_overlay(
     """Draw theories over a measured spectrum, with distances in the legend.
 
     Left: densities over the whole range on a logarithmic scale, the neighbourhood of zero in
-    an inset on a linear one, the outliers of the last theory marked. Right: distribution
-    functions on a symmetric logarithmic axis. All numbers are those of the overlay.
+    an inset on a linear one, or, where that is the whole range, on a linear scale without an
+    inset; the outliers of the last theory marked. Right: distribution functions on a symmetric
+    logarithmic axis. All numbers are those of the overlay.
 
     Parameters
     ----------
@@ -215,38 +216,45 @@ def draw_overlay(
     low, high = _range(spectrum, laws.values())
     pad = 0.02 * (high - low)
     reach = max(2 * np.abs(np.quantile(nodes, [0.05, 0.85])).max(), 1e-3 * (high - low))
-    near = (max(low - pad, -reach), min(high + pad, reach))
-    inset = left.inset_axes((0.42, 0.47, 0.56, 0.5))
+    whole = (low - pad, high + pad)
+    near = (max(whole[0], -reach), min(whole[1], reach))
     bins, inner = (int(np.clip(nodes.size // few, 20, most)) for few, most in _BINS)
+    panels = [(left, whole, bins, 2000)]
+    if near != whole:
+        panels.append((left.inset_axes((0.42, 0.47, 0.56, 0.5)), near, inner, 4000))
     artists: list[Artist] = [
-        draw_spectrum(left, spectrum, bins=bins, limits=(low - pad, high + pad), label="measured"),
-        draw_spectrum(inset, spectrum, bins=inner, limits=near),
+        draw_spectrum(
+            ax, spectrum, bins=many, limits=part, label="measured" if ax is left else None
+        )
+        for ax, part, many, _ in panels
     ]
     for law, style in zip(laws.values(), chosen, strict=True):
-        if is_pooled(law):
-            artists.append(_draw_bins(left, law, (low - pad, high + pad), bins, style))
-            artists.append(_draw_bins(inset, law, near, inner, style))
-            continue
-        wide = (low - pad, high + pad) if isinstance(law, SmoothedTheory) else None
-        artists.append(draw_law(left, law, points=2000, limits=wide, **style))
-        artists.append(draw_law(inset, law, points=4000, limits=near, **style))
+        for ax, part, many, points in panels:
+            if is_pooled(law):
+                artists.append(_draw_bins(ax, law, part, many, style))
+                continue
+            bounded = part != whole or isinstance(law, SmoothedTheory)
+            limits = part if bounded else None
+            artists.append(draw_law(ax, law, points=points, limits=limits, **style))
     last, last_law = list(laws.items())[-1] if laws else ("", None)
     beyond = outliers(spectrum, last_law) if isinstance(last_law, Law) else np.empty(0)
     if beyond.size:
         artists.append(draw_outliers(left, beyond))
-    floor = 0.3 / nodes.size / (high - low + 2 * pad) * bins
-    bars, _ = np.histogram(nodes, inner, range=near, weights=weights)
-    peak = float(bars.max()) / (near[1] - near[0]) * inner or 1.0
-    left.set_yscale("log")
-    left.set_ylim(floor, max(30 * peak, 10 * floor))
-    left.set_xlim(low - pad, high + pad)
+    ax, part, many, _ = panels[-1]  # on a linear scale
+    bars, _ = np.histogram(nodes, many, range=part, weights=weights)
+    peak = float(bars.max()) / (part[1] - part[0]) * many or 1.0
+    ax.set_xlim(*part)
+    ax.set_ylim(0, 1.15 * peak)
+    ax.axvline(0, color="0.6", lw=0.6, zorder=0)
+    if ax is not left:
+        ax.tick_params(labelsize=7)
+        ax.set_title("near zero, linear scale", fontsize=7, pad=2)
+        floor = 0.3 / nodes.size / (high - low + 2 * pad) * bins
+        left.set_yscale("log")
+        left.set_ylim(floor, max(30 * peak, 10 * floor))
+        left.set_xlim(*whole)
     left.set_xlabel("eigenvalue")
     left.set_ylabel("density")
-    inset.set_xlim(*near)
-    inset.set_ylim(0, 1.15 * peak)
-    inset.tick_params(labelsize=7)
-    inset.set_title("near zero, linear scale", fontsize=7, pad=2)
-    inset.axvline(0, color="0.6", lw=0.6, zorder=0)
     named = [
         f"{name}\n  {_words(found, overlay.parameters.get(name, {}))}"
         for name, found in overlay.comparisons.items()

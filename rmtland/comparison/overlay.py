@@ -104,8 +104,10 @@ class Overlay:
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """Return what a table shows: name, Kolmogorov, Wasserstein, index, edges, outliers.
 
-        The first row is the spectrum; the index of an estimate is an interval at 95 %. The nodes of
-        an estimate are no eigenvalues: in the place of outliers stands its part outside the law.
+        Beside a fit that left eigenvalues out, distances and outliers are those of the others, and
+        the last column says how many it left out. The first row is the spectrum; the index of an
+        estimate is an interval at 95 %. The nodes of an estimate are no eigenvalues: in the place
+        of outliers stands its part outside the law.
 
         Returns
         -------
@@ -123,7 +125,7 @@ class Overlay:
                     f"{found.wasserstein:.3f}",
                     f"{found.law_index:.3f}",
                     "" if found.eta else _ends(low, high),
-                    "" if found.eta else self._outside(found),
+                    "" if found.eta else self._outside(name, found),
                 )
             )
         return rows
@@ -140,7 +142,10 @@ class Overlay:
             return index_words(self.spectrum)
         return interval_words(*self.index_range)
 
-    def _outside(self, found: Comparison) -> str:
+    def _outside(self, name: str, found: Comparison) -> str:
+        if excluded := len(self.parameters.get(name, {}).get("excluded", ())):
+            others = f"{found.outliers} and " if found.outliers else ""
+            return f"{others}{excluded} left out"
         if self.spectrum.is_complete:
             return str(found.outliers)
         return f"{100 * found.mass_outside:.1f} %"
@@ -286,6 +291,7 @@ def _parameters(theory: object) -> Record:
             **theory.parameters,
             **held,
             "errors": found["errors"],
+            "excluded": found["excluded"],
             "undetermined": found["undetermined"],
             "at_bounds": found["at_bounds"],
         }

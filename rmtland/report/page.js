@@ -44,7 +44,7 @@
     body.append(...filled.map((entry) => entry.row), ...rows.filter(empty).map((entry) => entry.row));
   }
   for (const table of all("table")) {
-    const heads = [...table.tHead.rows[0].cells];
+    const heads = table.tHead ? [...table.tHead.rows[0].cells] : [];
     heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";

@@ -215,10 +215,14 @@ def test_curve_and_figure_of_an_expression_and_of_atoms(rmtland):
     assert result.code == 0
     stem = "rmtland-output/free_sum-MarchenkoPastur-4-Semicircle-.01"
     assert result.written == [f"{stem}.csv", f"{stem}.png"]
+    law = "Discrete((0., 2.), (.5, .5))"
     atoms = rmtland(
-        "spectrum", "Discrete((0., 2.), (.5, .5))", "--plot", "--format", "svg", "--out", "o"
+        "spectrum", law, "--plot", "--format", "svg", "--out", "o", "--html", "atoms.html"
     )
-    assert (atoms.code, atoms.written[0]) == (0, "o/Discrete-0.-2.-.5-.5.svg")
+    assert (atoms.code, atoms.written[1]) == (0, "o/Discrete-0.-2.-.5-.5.svg")
+    page = atoms.page("atoms.html")
+    assert f"<h1>{law}</h1>" in page  # the caption of its only table
+    assert "<thead>" not in page  # whose columns have no names
 
 
 @pytest.mark.parametrize(

@@ -140,13 +140,22 @@ def test_overlay_legend_says_names_distances_and_indices():
 
 
 def test_overlay_returns_what_it_drew_on_the_given_axes():
-    (left, right), artists, _ = overlay(MODEL.sample(80, rng=1), {"law": MODEL.law})
+    (left, right), artists, _ = overlay(spiked(MODEL, [60.0]), {"law": MODEL.law})
     (inset,) = left.child_axes
     assert {artist.axes for artist in artists} == {left, right, inset}
     assert left.get_xlabel() == "eigenvalue"
     assert left.get_ylabel() == "density"
     assert left.get_yscale() == "log"
     assert inset.get_yscale() == "linear"
+
+
+def test_overlay_without_a_tail_has_no_inset():
+    """Which would hide what it repeats."""
+    (left, right), artists, _ = overlay(spiked(MODEL, []), {"law": MODEL.law})
+    assert {artist.axes for artist in artists} == {left, right}
+    assert (left.child_axes, left.get_yscale()) == ([], "linear")
+    measured, law = left.patches[0].get_data()[0], left.lines[0].get_ydata()
+    assert max(*measured, *law) < left.get_ylim()[1] < 2 * max(measured)
 
 
 def test_overlay_marks_outliers_of_the_last_law():
@@ -220,7 +229,7 @@ def test_overlay_has_an_arrow_for_an_atom():
 )
 def test_overlay_of_any_spectrum_and_law(spectrum, law):
     (left, right), _, _ = overlay(spectrum, {"law": law}, rendered=True)
-    for axes in (left, right, left.child_axes[0]):
+    for axes in (left, right, *left.child_axes):
         low, high = axes.get_xlim()
         assert low < high
         low, high = axes.get_ylim()
@@ -230,7 +239,7 @@ def test_overlay_of_any_spectrum_and_law(spectrum, law):
 def test_more_laws_than_colours():
     laws = {f"law {i}": WishartPlusWigner(0.5, 0.1 + 0.1 * i).law for i in range(8)}
     (left, _), _, _ = overlay(MODEL.sample(40, rng=0), laws)
-    styles = [(line.get_color(), line._dash_pattern) for line in left.lines]
+    styles = [(line.get_color(), line._dash_pattern) for line in left.lines[:8]]  # then zero
     assert len(styles) == 8
     assert len(set(map(str, styles))) == 8
 

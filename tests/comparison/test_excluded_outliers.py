@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland import MarchenkoPastur, Semicircle, Spectrum, fit
+from rmtland import MarchenkoPastur, Semicircle, Spectrum, fit, overlay
 from rmtland.comparison.outliers import leave_out, outliers
 
 
@@ -33,6 +33,9 @@ def test_spikes_are_left_out_and_counted(runs):
         assert robust.parameters[name] == pytest.approx(value, rel=3 / 120)
     assert abs(robust.parameters["scale"] - 1.69) < abs(plain.parameters["scale"] - 1.69)
     assert robust.to_dict()["excluded"] == list(robust.excluded)
+    laid = overlay(spectrum, {"robust": robust})
+    assert laid.rows()[1][-1] == f"{3 * runs} left out"
+    assert laid.to_dict()["laws"]["robust"]["excluded"] == list(robust.excluded)
 
 
 def test_nothing_is_left_out_of_a_bulk():
