@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,8 @@ providers.is_local_module_file = lambda path: False
 TABLES = [path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "conftest"]
 pytest.register_assert_rewrite(*(name for name in TABLES if not name.startswith("test_")))
 
+REWRITTEN = pytest.StashKey[tempfile.TemporaryDirectory]()  # of workers, see rewrite_own_share
+
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
@@ -92,10 +95,13 @@ def rewrite_own_share(config):
     """Rewrite the assertions of some new files, while other workers do the others.
 
     Each would rewrite all of them, which takes seconds, as all of them read the files in order.
-    Pytest does what is not done here, and says what is wrong with a file.
+    Pytest does what is not done here, and says what is wrong with a file. Where Python may not
+    write bytecode, what is rewritten lies in a folder of this run.
     """
     if sys.dont_write_bytecode:
-        return
+        folder_of_run = Path(config.workerinput["rewritten"])
+        rewrite.get_cache_dir = lambda path: folder_of_run.joinpath(*path.parts[1:-1])
+    gc.disable()  # see pytest_collection, which comes next
     worker, count = config.workerinput["workerid"], config.workerinput["workercount"]
     for path in sorted(Path(__file__).parent.rglob("test_*.py"))[int(worker[2:]) :: count]:
         with contextlib.suppress(Exception):  # no Python; or names of another pytest
@@ -126,6 +132,14 @@ def send_what_is_read(worker):
 def pytest_configure_node(node):
     config = node.config
     node.workerinput["all_files"] = config.args_source is config.ArgsSource.TESTPATHS
+    if REWRITTEN not in config.stash:
+        config.stash[REWRITTEN] = tempfile.TemporaryDirectory(prefix="rewritten-tests-")
+    node.workerinput["rewritten"] = config.stash[REWRITTEN].name
+
+
+def pytest_unconfigure(config):
+    if REWRITTEN in config.stash:
+        config.stash[REWRITTEN].cleanup()
 
 
 @pytest.hookimpl(optionalhook=True)
