@@ -51,7 +51,7 @@ def __getattr__(name: str) -> object:
         if name in values["_names"]:
             values[name] = values["_find"](name)
             return values[name]
-        there = _name_in_a_room(name)
+        there = _name_in_a_room(name) or _synonym(name)
         if there:
             raise AttributeError(f"module 'rmtland' has no attribute {name!r}; there is {there}")
     raise AttributeError(
@@ -59,16 +59,28 @@ def __getattr__(name: str) -> object:
     )
 
 
-def _name_in_a_room(name: str) -> str | None:
-    """Return where in a room a name is public, by a look into the files of all rooms."""
-    from pathlib import Path
+def _synonym(name: str) -> str | None:
+    """Return what is public here of what the field also calls so."""
+    from rmtland.synonyms import PACKAGE, meant
 
-    here = Path(__file__).parent
-    for file in sorted(here.rglob("__init__.py*")):
-        public = file.read_text("utf-8").partition("__all__ = [")[2].partition("]")[0]
-        if file.parent != here and f'"{name}"' in public:
-            return ".".join(("rmtland", *file.parent.relative_to(here).parts, name))
-    return None
+    return meant(name, PACKAGE)
+
+
+def _name_in_a_room(name: str) -> str | None:
+    """Return where in a room a name is public, by a look into the files of all rooms, once."""
+    values = globals()
+    if "_names_in_rooms" not in values:
+        from pathlib import Path
+
+        here, found = Path(__file__).parent, {}
+        for file in sorted(here.rglob("__init__.py*"), reverse=True):
+            public = file.read_text("utf-8").partition("__all__ = [")[2].partition("]")[0]
+            if file.parent != here:
+                room = ".".join(("rmtland", *file.parent.relative_to(here).parts))
+                found.update({each: f"{room}.{each}" for each in public.split('"')[1::2]})
+        values["_names_in_rooms"] = found
+    place: str | None = values["_names_in_rooms"].get(name)
+    return place
 
 
 def __dir__() -> list[str]:

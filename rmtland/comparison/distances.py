@@ -39,6 +39,7 @@ from rmtland.comparison.theories import Smoothed, SmoothedTheory, Theory, law_of
 from rmtland.deprecation import old_names
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
+from rmtland.synonyms import COMPARISONS, WithSynonyms
 from rmtland.typing import Real, Record
 
 __all__ = ["Comparison", "compare", "merged_nodes"]
@@ -48,7 +49,7 @@ _POINTS = 256
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(WithSynonyms):
     """How far a spectrum and a theory are apart.
 
     Made by `rmtland.comparison.compare`.
@@ -81,6 +82,8 @@ class Comparison:
         Between which the distances lie, with 95 %, where the spectrum is an estimate with brackets
         or errors (`rmtland.comparison.estimated`); both ends are the distance otherwise.
     """
+
+    _synonyms = COMPARISONS
 
     kolmogorov: float
     wasserstein: float

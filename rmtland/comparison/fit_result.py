@@ -18,6 +18,7 @@ import numpy as np
 from rmtland.comparison.distances import Comparison
 from rmtland.comparison.theories import law_of
 from rmtland.laws import Law
+from rmtland.synonyms import FITS, WithSynonyms
 from rmtland.typing import Record
 
 __all__ = ["Fit"]
@@ -26,7 +27,7 @@ T = TypeVar("T", covariant=True)
 
 
 @dataclass(frozen=True)
-class Fit(Generic[T]):
+class Fit(WithSynonyms, Generic[T]):
     r"""A member of a family fitted to a spectrum.
 
     .. formula:: Errors of a fit to an estimated spectrum, :math:`A \operatorname{cov}(F) A^\top`
@@ -69,6 +70,8 @@ class Fit(Generic[T]):
     .. [1] Z. D. Bai and J. W. Silverstein, CLT for linear spectral statistics of large-dimensional
            sample covariance matrices, Annals of Probability 32 (2004) 553-605.
     """
+
+    _synonyms = FITS
 
     model: T
     parameters: dict[str, float]

@@ -44,6 +44,7 @@ from rmtland.arguments import finite
 from rmtland.laws.edge_scale import edge_scale_of
 from rmtland.laws.pointwise import probabilities
 from rmtland.streams import random_generator
+from rmtland.synonyms import LAWS, WithSynonyms
 from rmtland.typing import Atoms, Complex, Real, Rng, Support, Values
 
 if TYPE_CHECKING:
@@ -54,13 +55,15 @@ from rmtland.laws.distribution import LawDistribution
 __all__ = ["Atoms", "Complex", "Law", "Real", "Support"]
 
 
-class Law(LawDistribution):
+class Law(WithSynonyms, LawDistribution):
     """A probability measure on the real line with everything derived from its parameters.
 
     All methods take arrays of any shape and return arrays of the same shape; a scalar gives a
     scalar. Values are computed and returned in float64 (complex128 for transforms), whatever
     the precision of the argument.
     """
+
+    _synonyms = LAWS
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
         """Law of scale * X + shift in the same family; None where that is not closed under it."""

@@ -45,13 +45,16 @@ from rmtland.arguments import choice, points, positive
 from rmtland.arrays import number_or_array
 from rmtland.laws.law import Law
 from rmtland.spectrum import Spectrum
+from rmtland.synonyms import LAWS, MODELS, WithSynonyms, leading_name, meant
 from rmtland.typing import ArrayLike, Complex, Real, Rng, Scalar, Values
 
 __all__ = ["SpectralModel"]
 
 
-class SpectralModel(abc.ABC):
+class SpectralModel(WithSynonyms, abc.ABC):
     """A random matrix whose spectral law is known: one interface for models and ensembles."""
+
+    _synonyms = MODELS
 
     @property
     @abc.abstractmethod
@@ -63,6 +66,14 @@ class SpectralModel(abc.ABC):
         ValueError
             If the model has no such law; the message says why, and what to ask instead.
         """
+
+    def _meant(self, name: str) -> str | None:
+        """Return what to write instead of a missing attribute: one of its law, too."""
+        here = super()._meant(name)
+        if here is not None:
+            return here
+        words = name if hasattr(Law, name) else meant(name, LAWS)
+        return f"law.{words}" if words and hasattr(Law, leading_name(words)) else None
 
     # The spectral law ------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ from rmtland.networks.loss_products import LossProducts
 from rmtland.networks.loss_value import Network
 from rmtland.networks.overflow import refuse_overflow
 from rmtland.streams import streams
+from rmtland.synonyms import POINTS, WithSynonyms
 from rmtland.typing import Array, ArrayLike, Rng
 
 __all__ = ["LossPoint", "loss_point"]
@@ -63,7 +64,7 @@ class PointNetwork(Network, Protocol):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LossPoint(LossProducts):
+class LossPoint(WithSynonyms, LossProducts):
     """The loss of a network at one point of parameter space; made by `MLP.at`.
 
     Everything is computed from one forward pass, at the first use, and kept; data in chunks are
@@ -85,6 +86,8 @@ class LossPoint(LossProducts):
     data : LossData
         Inputs and targets, checked.
     """
+
+    _synonyms = POINTS
 
     net: PointNetwork
 

@@ -67,6 +67,7 @@ from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.parameters import effective_weights
 from rmtland.networks.torch_sequential import read_layers
 from rmtland.streams import random_generator
+from rmtland.synonyms import NETWORKS, WithSynonyms
 from rmtland.typing import Array, ArrayLike, Real, Record, Rng
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ PARAMETRISATIONS = ("standard", "ntk")
 
 
 @dataclass(frozen=True)
-class MLP(ParameterLayout):
+class MLP(WithSynonyms, ParameterLayout):
     """A fully connected network with its loss; synonyms: multilayer perceptron, feed-forward.
 
     Parameters
@@ -109,6 +110,8 @@ class MLP(ParameterLayout):
     TypeError
         For a width that is not an integer, or a `bias` that is not a truth value.
     """
+
+    _synonyms = NETWORKS
 
     widths: tuple[int, ...]
     activation: str | Activation = "tanh"

@@ -40,6 +40,7 @@ from rmtland.spectrum.matrices import device_eigenvalues, hermitian_stack
 from rmtland.spectrum.provenance import frozen
 from rmtland.spectrum.statistics import SpectralStatistics
 from rmtland.spectrum.tables import data_frame, html_table, summary
+from rmtland.synonyms import SPECTRA, WithSynonyms
 from rmtland.typing import Array, NumpyArray, Real, Record
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ _WEIGHT_SUM = 1e-5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Spectrum(SpectralStatistics):
+class Spectrum(WithSynonyms, SpectralStatistics):
     """Spectral measure of one or more Hermitian matrices.
 
     Two spectra are equal when all of their fields are. The length is the number of nodes, over all
@@ -92,6 +93,8 @@ class Spectrum(SpectralStatistics):
     TypeError
         If something is not made of real numbers.
     """
+
+    _synonyms = SPECTRA
 
     nodes: Real
     weights: Real | None = None

@@ -25,6 +25,7 @@ from rmtland.arguments import choice
 from rmtland.arrays import array_namespace
 from rmtland.networks.derivatives.symmetric_blocks import Region
 from rmtland.networks.parameters import ParameterBlock
+from rmtland.synonyms import HESSIANS, WithSynonyms
 from rmtland.typing import Array
 
 __all__ = ["PARTS", "HessianSplit"]
@@ -34,7 +35,7 @@ PARTS = ("gauss_newton", "residual", "total")
 
 
 @dataclass(frozen=True, eq=False)
-class HessianSplit:
+class HessianSplit(WithSynonyms):
     """The exact Hessian of a loss in its two parts.
 
     Parameters
@@ -57,6 +58,8 @@ class HessianSplit:
     TypeError
         If one is no array.
     """
+
+    _synonyms = HESSIANS
 
     gauss_newton: Array
     residual: Array
