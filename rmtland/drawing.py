@@ -404,7 +404,7 @@ def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = 
 def _law(law: object) -> Drawable:
     """Return the law of a model, ensemble or fit; a law as it is."""
     found: Any = law if hasattr(law, "support") else getattr(law, "law", None)
-    if isinstance(law, type) or not hasattr(found, "support"):
+    if isinstance(law, type) or not isinstance(getattr(found, "support", None), tuple):
         raise TypeError(f"law must be a law, model, ensemble or fit; got {_named(law)}")
     drawable: Drawable = found
     return drawable

@@ -14,6 +14,7 @@ from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
+from scipy import stats
 
 import rmtland
 from rmtland import (
@@ -271,8 +272,8 @@ def test_all_functions_that_draw_are_in_the_table():
 @pytest.mark.parametrize("draw", DRAWING, ids=lambda draw: draw.__name__)
 @pytest.mark.parametrize(
     "wrong",
-    [None, object(), "x", Semicircle, Spectrum],
-    ids=["None", "object", "text", "law", "spectrum"],
+    [None, stats.norm(), "x", Semicircle, Spectrum],
+    ids=["None", "scipy", "text", "law", "spectrum"],
 )
 def test_what_cannot_be_drawn_is_named(draw, wrong):
     """Classes in place of what is made of them too: they have the names of all attributes."""

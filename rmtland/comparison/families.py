@@ -117,7 +117,7 @@ class Family(Generic[T]):
         Raises
         ------
         TypeError
-            If it is neither, or a parameter without default is not a real number.
+            If it is neither, if a parameter without default is not a real number, or if none is.
         ValueError
             If `fix` names a parameter that there is not, or leaves none free.
         """
@@ -158,8 +158,10 @@ class Family(Generic[T]):
             raise ValueError(
                 f"{name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}"
             )
-        if not free:
+        if not free and fixed:
             raise ValueError("fix leaves no parameter free; use compare instead")
+        if not free:
+            raise TypeError(f"{name} has no parameter of its own that is a real number")
         fixed = {
             key: finite(key, value) if _is_real(parameters[key]) else value
             for key, value in fixed.items()

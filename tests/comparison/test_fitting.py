@@ -29,7 +29,7 @@ from rmtland import (
 from rmtland.comparison.descent import Descent
 from rmtland.comparison.families import Family
 from rmtland.comparison.fit_points import FitPoints
-from rmtland.laws.consistency import passed, unchecked
+from rmtland.laws.first_check import passed, unchecked
 from rmtland.solution import ConvergenceError
 
 MODELS = [
@@ -258,6 +258,7 @@ def test_bad_options(options, message):
     [
         (SPECTRUM, WishartPlusWigner(0.5, 0.3), "must be a class"),
         (SPECTRUM, "wishart-wigner", "must be a class"),
+        (SPECTRUM, lambda: MarchenkoPastur(0.5), "no parameter of its own that is a real number"),
         (SPECTRUM, dict, "family must name its parameters, and dict does not"),
         (SPECTRUM, Discrete, r"locations of Discrete is not a real number .*hold it by fix="),
         (SPECTRUM, lambda phi: phi, "expected a law, or a model .*; got float"),
