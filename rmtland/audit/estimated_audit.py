@@ -53,7 +53,7 @@ from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.audit.shares import Contribution, Share, estimated_wigner_shares
 from rmtland.comparison import Comparison
 from rmtland.laws import Law
-from rmtland.laws.consistency import unchecked
+from rmtland.laws.first_check import unchecked
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Record

@@ -28,7 +28,7 @@ from scipy.optimize import least_squares
 
 from rmtland.comparison.families import Box, Family
 from rmtland.comparison.fit_points import Points
-from rmtland.laws.consistency import unchecked
+from rmtland.laws.first_check import unchecked
 from rmtland.typing import Logical, Real
 
 __all__ = ["Descent"]

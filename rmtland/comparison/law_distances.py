@@ -51,7 +51,7 @@ import numpy as np
 from rmtland.arguments import positive
 from rmtland.comparison.theories import Theory, law_of
 from rmtland.laws import Law
-from rmtland.laws.consistency import mass_accuracy
+from rmtland.laws.first_check import mass_accuracy
 from rmtland.laws.kronrod import GAUSS_WEIGHTS, KRONROD_WEIGHTS, NODES
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Integer, Real

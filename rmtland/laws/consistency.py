@@ -1,4 +1,4 @@
-r"""A certificate cheap enough for every law that a route computes, before its first value.
+r"""A check cheap enough for every law that a route computes, before its first value.
 
 The masses of the bands are computed from the density, by the midpoint rule in s,
 
@@ -35,9 +35,6 @@ Examples
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -45,30 +42,19 @@ from itertools import pairwise
 import numpy as np
 
 from rmtland.laws.band_rules import Rule, end_rule, end_sizes, places_between, square_root_rule
-from rmtland.laws.certificate import certificate, certify, refusal, structure_failures
+from rmtland.laws.certificate import structure_failures
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import DensityError
 from rmtland.laws.transform_values import Between, asked_between, between, transform_defects
 from rmtland.typing import Real
 
-__all__ = [
-    "TOLERANCE",
-    "certify_once",
-    "defects",
-    "mass_accuracy",
-    "passed",
-    "transform_failures",
-    "unchecked",
-]
+__all__ = ["TOLERANCE", "defects", "transform_failures"]
 
 TOLERANCE = 1e-8
 """Deviation of masses that is allowed beside the error that a law states."""
 
 _NODES = 48
 _MANY = 160
-_PASSED = "_certificate_passed"
-_FALL = 1e-6
-"""Fall of a distribution function between two points that no finer quadrature makes good."""
 _FEW = 3
 """Up to so many bands each gets all nodes, beyond as many as the gaps beside it ask for."""
 
@@ -111,122 +97,6 @@ class _Band:
         """First and second moment about a point."""
         d = self.x - center
         return float(self.masses @ d), float(self.masses @ (d * d))
-
-
-class _Trusted(threading.local):
-    """Laws that a thread takes for sound for the moment: no other thread sees their values."""
-
-    def __init__(self) -> None:
-        self.laws: set[int] = set()
-
-
-_trusted = _Trusted()
-
-
-def passed(law: Law) -> bool:
-    """Whether a law has passed already, or counts as sound within `unchecked`.
-
-    Parameters
-    ----------
-    law : Law
-        The law.
-
-    Returns
-    -------
-    bool
-        Whether its values need no check.
-    """
-    return _PASSED in law.__dict__ or id(law) in _trusted.laws
-
-
-@contextmanager
-def unchecked(law: Law) -> Iterator[None]:
-    """Values that this thread asks for within the block come without a check of the law.
-
-    For steps towards another law, which is checked.
-
-    Parameters
-    ----------
-    law : Law
-        The law; after the block its next value is preceded by a check as ever.
-
-    Yields
-    ------
-    None
-        Nothing.
-    """
-    if passed(law):
-        yield
-        return
-    _trusted.laws.add(id(law))
-    try:
-        yield
-    finally:
-        _trusted.laws.discard(id(law))
-
-
-def certify_once(law: Law, quick: Callable[[], bool] | None = None) -> None:
-    """Check a law against itself before its first value is given out; later calls do nothing.
-
-    Parameters
-    ----------
-    law : Law
-        The law; what it knows of its own error (`_mass_error`) is allowed for.
-    quick : callable, optional
-        A cheaper check of the law's own, of transforms too (`transform_failures`); the general one
-        follows where it says no.
-
-    Raises
-    ------
-    ConvergenceError
-        If it is not a law, with the numbers.
-    """
-    if passed(law):
-        return
-    with unchecked(law):  # what is asked in between is the law's own
-        if not (quick is not None and quick()) and defects(law):
-            _thoroughly(law, TOLERANCE + law._mass_error + _rounded_mass(law))
-    law.__dict__[_PASSED] = True
-
-
-def mass_accuracy(law: Law) -> float:
-    """Return by how much the distribution function of a law may be off.
-
-    Parameters
-    ----------
-    law : Law
-        The law.
-
-    Returns
-    -------
-    float
-        What its certificate allows, and what the law states of itself.
-    """
-    return TOLERANCE + law._mass_error
-
-
-def _thoroughly(law: Law, allowed: float) -> None:
-    """Ask the thorough certificate, with a finer quadrature where it misses little."""
-    found = certificate(law, tolerance=allowed, evaluations=3000, quantiles=False)
-    if found.passed:
-        return
-    if found.defects.get("monotone", 0.0) > _FALL:
-        raise refusal(law, found)
-    masses = [found.defects.get(name, math.inf) for name in ("mass", "cdf", "cdf inside")]
-    fine = 1e-13 if max(masses) < 1e-4 else None  # the estimate of the error may be too small
-    certify(law, tolerance=allowed, quantiles=False, quadrature=fine)
-
-
-def _rounded_mass(law: Law) -> float:
-    """Mass so close to edges and singularities that places there are rounding, at most 1e-5."""
-    ends = [end for band in law.support for end in band]
-    places = np.array([*ends, *law._singular_places])
-    places = places[np.isfinite(places)]
-    step = 16 * np.maximum(np.spacing(np.abs(places)), np.finfo(float).tiny)
-    mass = law._cdf(places + step) - law._mass_below(places - step)
-    for place, weight in law.atoms:
-        mass = mass - np.where(np.abs(places - place) <= step, weight, 0.0)
-    return min(float(np.maximum(mass, 0.0).sum()), 1e-5)
 
 
 def defects(law: Law) -> list[str]:

@@ -33,7 +33,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.laws.consistency import certify_once
+from rmtland.laws.first_check import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.node_sums import CutLaw, weighed
 from rmtland.laws.quadrature import density_panels

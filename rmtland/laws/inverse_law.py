@@ -33,7 +33,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.laws.consistency import certify_once
+from rmtland.laws.first_check import certify_once
 from rmtland.laws.law import Law
 from rmtland.typing import Atoms, Complex, Logical, Real, Support
 

@@ -56,8 +56,8 @@ from numpy.typing import ArrayLike
 from rmtland.arguments import choice, float_array
 from rmtland.deprecation import old_names
 from rmtland.laws.affine_law import affine
-from rmtland.laws.consistency import certify_once
 from rmtland.laws.discrete import Discrete
+from rmtland.laws.first_check import certify_once
 from rmtland.laws.folded_law import AbsoluteLaw, RootLaw
 from rmtland.laws.inverse_law import InverseLaw
 from rmtland.laws.law import Law

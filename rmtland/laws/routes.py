@@ -115,7 +115,7 @@ class LawRoutes(abc.ABC):
         """Check the law against itself, once, before a value of it is given out.
 
         Nothing for a law in closed form. A law that a route computes calls
-        `rmtland.laws.consistency.certify_once`; one made of others asks these.
+        `rmtland.laws.first_check.certify_once`; one made of others asks these.
         """
 
     # What follows from it, unless a law knows better ---------------------------------------------

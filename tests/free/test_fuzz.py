@@ -9,7 +9,7 @@ import pytest
 
 from rmtland.free import free_sum
 from rmtland.laws import Arcsine, Discrete, Semicircle, Uniform, mixture
-from rmtland.laws.consistency import unchecked
+from rmtland.laws.first_check import unchecked
 from rmtland.solution import ConvergenceError
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fuzz_free.py"

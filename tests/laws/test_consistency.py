@@ -31,10 +31,11 @@ from rmtland.laws import (
     Normal,
     Uniform,
     consistency,
+    first_check,
     mixture,
 )
 from rmtland.laws.band_rules import square_root_rule
-from rmtland.laws.consistency import passed
+from rmtland.laws.first_check import passed
 from rmtland.laws.pushforward import pushforward
 from rmtland.laws.transform_values import principal_value
 from rmtland.solution import ConvergenceError
@@ -257,7 +258,7 @@ def test_broken_laws_are_refused(sound, route):
 )
 def test_laws_without_ends_are_not_asked_at_infinity(law):
     """No rule reaches all of an infinite band: not a warning comes of it, and no alarm."""
-    consistency.certify_once(law)
+    first_check.certify_once(law)
     assert passed(law)
 
 
@@ -430,9 +431,9 @@ def test_a_distribution_function_that_falls_is_refused_without_a_second_quadratu
     law = ROUTES["sum"]()
     middle = law.support[0][0] + 0.3 * (law.support[0][1] - law.support[0][0])
     dented = of_type(law, _cdf=lambda f, z: f(z) - 0.2 * (z > middle))
-    monkeypatch.setattr(consistency, "certify", lambda *args, **options: pytest.fail("asked again"))
+    monkeypatch.setattr(first_check, "certify", lambda *args, **options: pytest.fail("asked again"))
     with pytest.raises(ConvergenceError, match=r"distribution function falls by 0\.[01]"):
-        consistency._thoroughly(dented, 1e-8)
+        first_check._thoroughly(dented, 1e-8)
 
 
 def test_no_thread_sees_values_of_a_law_that_another_one_is_checking():
@@ -445,7 +446,7 @@ def test_no_thread_sees_values_of_a_law_that_another_one_is_checking():
 
     class Slow(FreeLevy):
         def _require_certificate(self):
-            consistency.certify_once(self, quick=check)
+            first_check.certify_once(self, quick=check)
 
         def _pdf(self, x):
             return 1.1 * super()._pdf(x)
@@ -459,7 +460,7 @@ def test_no_thread_sees_values_of_a_law_that_another_one_is_checking():
         for each in (first, second):
             with pytest.raises(ConvergenceError, match="mass"):
                 each.result(30)
-    with consistency.unchecked(law), ThreadPoolExecutor(1) as pool:
+    with first_check.unchecked(law), ThreadPoolExecutor(1) as pool:
         assert law.pdf(1.0) > 0
         with pytest.raises(ConvergenceError, match="mass"):
             pool.submit(law.pdf, 1.0).result(30)

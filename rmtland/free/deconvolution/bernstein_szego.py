@@ -47,7 +47,7 @@ from functools import cached_property
 import numpy as np
 
 from rmtland.arguments import finite, positive
-from rmtland.laws.consistency import certify_once
+from rmtland.laws.first_check import certify_once
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.solution import ConvergenceError
 

@@ -29,7 +29,7 @@ from rmtland.free.operator_valued.inner_singularities import InnerSingularities
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation, Solved
 from rmtland.free.operator_valued.resolvent_support import SupportSearch
 from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, within_band
-from rmtland.laws.consistency import certify_once
+from rmtland.laws.first_check import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.pointwise import upper_half_plane
 from rmtland.laws.quadrature import DensityError

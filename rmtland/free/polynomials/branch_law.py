@@ -45,7 +45,7 @@ from rmtland.free.polynomials.matrix_function import (
     times,
     value_at,
 )
-from rmtland.laws.consistency import certify_once
+from rmtland.laws.first_check import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.wachter import Wachter
 from rmtland.typing import Atoms, Complex, Logical, NumpyArray, Real, Support

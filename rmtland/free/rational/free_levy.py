@@ -60,7 +60,8 @@ from rmtland.arguments import points
 from rmtland.free.rational.arcs import Arcs, BesideDrift
 from rmtland.free.units import require_plain, size_of
 from rmtland.laws.band_rules import places_between, square_root_rule
-from rmtland.laws.consistency import TOLERANCE, certify_once, passed, transform_failures
+from rmtland.laws.consistency import TOLERANCE, transform_failures
+from rmtland.laws.first_check import certify_once, passed
 from rmtland.laws.law import Complex, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.pointwise import upper_half_plane

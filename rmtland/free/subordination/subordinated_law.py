@@ -37,7 +37,7 @@ from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.solver import SubordinationSolver
 from rmtland.free.subordination.sweep import bands_between
 from rmtland.free.units import require_plain
-from rmtland.laws.consistency import certify_once
+from rmtland.laws.first_check import certify_once
 from rmtland.laws.gaps import Gap, joined
 from rmtland.laws.pointwise import upper_half_plane
 from rmtland.laws.quadrature import DensityError

@@ -20,7 +20,7 @@ import numpy as np
 
 from rmtland.arguments import extended, float_array, nonnegative
 from rmtland.laws import Law
-from rmtland.laws.consistency import certify_once
+from rmtland.laws.first_check import certify_once
 from rmtland.typing import Atoms, Complex, Real, Support
 
 __all__ = ["TabulatedLaw"]

@@ -30,7 +30,7 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from rmtland.laws import Law
-from rmtland.laws.consistency import certify_once
+from rmtland.laws.first_check import certify_once
 from rmtland.laws.law import Atoms, Complex, Real, Support
 from rmtland.models.linear.wishart_product import wishart_path
 from rmtland.models.population.density_table import (

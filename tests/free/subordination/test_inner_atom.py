@@ -8,7 +8,7 @@ import pytest
 from rmtland.free import free_compression, free_power, free_product, free_sum
 from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.laws import Discrete, KestenMcKay, Semicircle, mixture
-from rmtland.laws.consistency import unchecked
+from rmtland.laws.first_check import unchecked
 
 STEPS = Discrete((0.0, 1.0, 2.0), (0.25, 0.5, 0.25))
 SIGNED = free_product(KestenMcKay(1.1134082403081265), STEPS)
