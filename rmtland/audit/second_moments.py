@@ -15,12 +15,15 @@ each against resamples of the residuals at hand that keep all the other allows:
   where the inputs explain more than chance of the part of e that they do not span. Independent
   outputs of equal variance keep their law if the numbers of every sample are permuted and have
   their signs changed, whatever the sizes of the samples.
-- **unequal samples**: the spread of the mean squares of the samples, against Gaussian samples of
-  the covariance C.
+- **unequal samples**: the spread of the samples' sums of ranks of |e|, output by output. Samples of
+  one law keep it if the numbers of every output are permuted, whatever their tails, in axes in
+  which outputs are not correlated. With one output unequal samples are not told from tails: there
+  it is the spread of the squares, against that of Gaussian samples.
 
 If both of the first two reject, the one under which e has the greater Gaussian likelihood, less
-Schwarz's penalty for its parameters, is taken. The probability of any rejection for iid residuals
-is at most `SIGNIFICANCE`, and so is that of the wrong covariance where only one is there.
+Schwarz's penalty for its parameters, is taken. The probability of any rejection for iid residuals,
+Gaussian ones if there is one output, is at most `SIGNIFICANCE`, and so is that of the wrong
+covariance where only one is there.
 
 What is measured is an average over few numbers (n_out for a covariance between samples, m for one
 between outputs), and what chance makes of it would be counted twice, as the model lets W2 and
@@ -287,7 +290,7 @@ def residual_covariance(x: ArrayLike, residuals: ArrayLike) -> ResidualCovarianc
     outputs, kept = _between_outputs(e) if correlated else (None, 0.0)
     if outputs is not None and kept > 0:
         return ResidualCovariance(CovarianceKind.OUTPUTS, np.ones(m), outputs, kept, p_values)
-    p_values["sizes"] = _sizes_test(e, rng)
+    p_values["sizes"] = _sizes_test(e, rng, correlated=correlated)
     if p_values["sizes"] <= level:
         weights, kept = shrunk_squares(e)
         if kept > 0:
@@ -385,16 +388,23 @@ def _outputs_test(e: Real, rng: np.random.Generator) -> float:
     return _p_value(float(_sphericity(e)), np.concatenate(resampled))
 
 
-def _sizes_test(e: Real, rng: np.random.Generator) -> float:
-    """Spread of the mean squares of samples, against Gaussian samples of the measured C."""
+def _sizes_test(e: Real, rng: np.random.Generator, *, correlated: bool) -> float:
+    """Spread of the sizes of samples: ranks under permutations, of one number each mean squares."""
+    from scipy.stats import rankdata  # scipy.stats loads at first use
+
     m, n_out = e.shape
-    strengths = np.linalg.eigvalsh(e.T @ e / m)
-    strengths = np.maximum(strengths, 0.0) / max(float(strengths.sum()), 1e-300)
-    resampled = []
-    for size in _batches(e.size):
-        squares = rng.chisquare(1.0, size=(size, m, n_out)) @ strengths
-        resampled.append((squares / squares.mean(axis=1, keepdims=True)).var(axis=1))
-    return _p_value(float(_relative_squares(e).var()), np.concatenate(resampled))
+    if n_out == 1:
+        squares = np.concatenate([rng.chisquare(1.0, size=(size, m)) for size in _batches(m)])
+        spread = (squares / squares.mean(axis=1, keepdims=True)).var(axis=1)
+        return _p_value(float(_relative_squares(e).var()), spread)
+    if correlated:
+        e = e @ np.linalg.eigh(e.T @ e)[1]
+    ranks = rankdata(np.abs(e), axis=0)
+    resampled = [
+        rng.permuted(np.broadcast_to(ranks, (size, m, n_out)), axis=1).sum(axis=2).var(axis=1)
+        for size in _batches(e.size)
+    ]
+    return _p_value(float(ranks.sum(axis=1).var()), np.concatenate(resampled))
 
 
 def _batches(size: int) -> list[int]:

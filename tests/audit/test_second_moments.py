@@ -73,7 +73,8 @@ def test_unequal_samples_and_outputs_are_no_covariance_between_samples():
 
 def test_tails_are_no_covariance():
     found = kinds(lambda rng, x, e: rng.standard_t(3, size=e.shape))
-    assert found["samples"] + found["outputs"] <= RARE
+    # tails were taken for samples of unequal size in most draws
+    assert found["samples"] + found["outputs"] + found["sizes"] <= RARE
 
 
 def test_p_values_are_uniform_whatever_the_other_covariance():
