@@ -23,6 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rmtland.free.operator_valued.atom_poles import AtomPoles
 from rmtland.free.operator_valued.gap_masses import Structure, mass_up_to
 from rmtland.free.operator_valued.hard_edges import HardEdges
 from rmtland.free.operator_valued.inner_singularities import InnerSingularities
@@ -34,11 +35,12 @@ from rmtland.laws.law import Law
 from rmtland.laws.pointwise import upper_half_plane
 from rmtland.laws.quadrature import DensityError
 from rmtland.solution import ConvergenceError, Solution, Status
-from rmtland.typing import ArrayLike, Atoms, Complex, Real, Support
+from rmtland.typing import ArrayLike, Atoms, Complex, Logical, Real, Support
 
 __all__ = ["ResolventLaw"]
 
 _CHANGE = 1e-6
+_HIGH = 1e3  # |G| times the radius of the law, from which a point may be beside an atom
 _BLUR = 3e-7  # beside an atom, where the continuous part of G is lost in rounding
 
 
@@ -199,11 +201,10 @@ class ResolventLaw(Law):
         return self._values(z, lambda w, u, m: self.equation.trace(m), np.complex128(np.inf))
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
-        g = self._stieltjes(z)
-        slope = self._values(
-            z, lambda w, u, m: self.equation.derivative(w, u)[1], np.complex128(np.inf)
+        g, infinite = self._stieltjes(z), np.complex128(np.inf)
+        return g, self._values(
+            z, lambda w, u, m: self.equation.derivative(w, u)[1], infinite, slope=True
         )
-        return g, slope
 
     def _log_potential(self, z: Complex) -> Complex:
         return (
@@ -216,55 +217,40 @@ class ResolventLaw(Law):
         z: Complex,
         function: Callable[[Complex, Complex, Complex], Complex],
         singular: np.complex128 | None,
+        *,
+        slope: bool = False,
     ) -> Complex:
         """Evaluate a function of the solution; `singular` is its value where G is unbounded."""
         u, m, fine, _, _ = self._solved(z)
         value = np.empty(z.shape, dtype=np.complex128)
+        rest = np.ones(z.shape, dtype=np.bool_)
+        if singular is not None:
+            rest = ~self._beside_poles(z, m, fine)
+            value[~rest] = self._poles.transform(z[~rest], slope=slope) if not rest.all() else 0
+        fine, lost = fine & rest, ~fine & rest
         if fine.any():
             value[fine] = function(z[fine], u[fine], m[fine])
-        if not fine.all():
-            value[~fine] = self._beside(z[~fine], function, singular)
-        return value
-
-    def _beside(
-        self,
-        z: Complex,
-        function: Callable[[Complex, Complex, Complex], Complex],
-        singular: np.complex128 | None,
-    ) -> Complex:
-        """Values at atoms or beside edges, where Newton's method has no footing.
-
-        They are those of neighbours, as close as the equation has solutions. What changes between
-        two neighbours, where G is not unbounded, by more than 1e-6 is no value: an error is raised.
-        """
-        value = np.empty(z.shape, dtype=np.complex128)
-        change = np.full(z.shape, np.inf)
-        # To the right, where the distribution function has its value, or upwards.
-        direction = 1.0 if singular is None else 1j
-        left = np.arange(z.size)
-        for exponent in range(-5, -14, -1):
-            offset = direction * 10.0**exponent * self._search.points.radius
-            near = z[left, None] + np.array([1.0, 10.0]) * offset
-            u, m, fine, _, _ = self._solved(near.ravel())
-            both = fine.reshape(near.shape).all(axis=1)
-            if not both.any():
-                break
-            left, chosen = left[both], np.repeat(both, 2)
-            u, m, near = u[chosen], m[chosen], near.ravel()[chosen]
-            found = function(near, u, m).reshape(-1, 2)
-            value[left] = found[:, 0]
-            change[left] = np.abs(found[:, 1] - found[:, 0]) / np.maximum(np.abs(found[:, 0]), 1)
-            if singular is not None:
-                g = np.abs(self.equation.trace(m)).reshape(-1, 2)
-                unbounded = left[g[:, 0] > 1.7 * g[:, 1]]
-                value[unbounded], change[unbounded] = singular, 0.0
-        lost = ~(change <= _CHANGE)
         if lost.any():
-            raise ConvergenceError(
-                f"no solution of the matrix Dyson equation with Im M <= 0 at {z[lost][0]} or "
-                f"right beside it: neighbours differ by {change[lost][0]:.2g}"
+            value[lost] = _of_neighbours(
+                self.equation, self._search.points.radius, z[lost], function, singular
             )
         return value
+
+    def _beside_poles(self, z: Complex, m: Complex, fine: Logical) -> Logical:
+        """Whether points are beside an atom, where the equation has lost digits of G."""
+        high = ~fine
+        high[fine] = np.abs(self.equation.trace(m[fine])) * self._search.points.radius > _HIGH
+        if high.any():
+            high[high] = self._poles.covers(z[high])
+        return high
+
+    @cached_property
+    def _poles(self) -> AtomPoles:
+        try:
+            bands, atoms, _ = self._structure
+        except ConvergenceError:
+            return AtomPoles(())
+        return AtomPoles.of(self.equation, bands, atoms, self._search.points.radius)
 
     @cached_property
     def _hard(self) -> HardEdges:
@@ -353,10 +339,60 @@ class ResolventLaw(Law):
         error = np.full(flat.shape, np.inf)
         if accepted.any():
             error[accepted] = self.equation.error_of_value(flat[accepted], u[accepted])
+        value = np.where(accepted, self.equation.trace(m), np.nan)
+        near = self._beside_poles(flat, m, accepted)
+        if near.any():
+            value[near], error[near] = (
+                self._poles.transform(flat[near]),
+                self._poles.error(flat[near]),
+            )
+            accepted, defect = accepted | near, np.where(near & ~accepted, 0.0, defect)
         return Solution(
-            np.where(accepted, self.equation.trace(m), np.nan).reshape(shape),
+            value.reshape(shape),
             Status.CONVERGED if accepted.all() else Status.NOT_CONVERGED,
             np.where(accepted, defect, np.inf).reshape(shape),
             steps.reshape(shape),
             error.reshape(shape),
         )
+
+
+def _of_neighbours(
+    equation: ResolventEquation,
+    radius: float,
+    z: Complex,
+    function: Callable[[Complex, Complex, Complex], Complex],
+    singular: np.complex128 | None,
+) -> Complex:
+    """Values at atoms or beside edges, where Newton's method has no footing.
+
+    They are those of neighbours, as close as the equation has solutions. What changes between
+    two neighbours, where G is not unbounded, by more than 1e-6 is no value: an error is raised.
+    """
+    value = np.empty(z.shape, dtype=np.complex128)
+    change = np.full(z.shape, np.inf)
+    # To the right, where the distribution function has its value, or upwards.
+    direction = 1.0 if singular is None else 1j
+    left = np.arange(z.size)
+    for exponent in range(-5, -14, -1):
+        offset = direction * 10.0**exponent * radius
+        near = z[left, None] + np.array([1.0, 10.0]) * offset
+        u, m, fine, _, _ = equation.solutions(near.ravel())
+        both = fine.reshape(near.shape).all(axis=1)
+        if not both.any():
+            break
+        left, chosen = left[both], np.repeat(both, 2)
+        u, m, near = u[chosen], m[chosen], near.ravel()[chosen]
+        found = function(near, u, m).reshape(-1, 2)
+        value[left] = found[:, 0]
+        change[left] = np.abs(found[:, 1] - found[:, 0]) / np.maximum(np.abs(found[:, 0]), 1)
+        if singular is not None:
+            g = np.abs(equation.trace(m)).reshape(-1, 2)
+            unbounded = left[g[:, 0] > 1.7 * g[:, 1]]
+            value[unbounded], change[unbounded] = singular, 0.0
+    lost = ~(change <= _CHANGE)
+    if lost.any():
+        raise ConvergenceError(
+            f"no solution of the matrix Dyson equation with Im M <= 0 at {z[lost][0]} or "
+            f"right beside it: neighbours differ by {change[lost][0]:.2g}"
+        )
+    return value

@@ -556,3 +556,26 @@ def test_density_unbounded_like_the_power_minus_one_third():
         mass = quad(lambda s: density(s**3) * 3 * s * s, 1e-30, t ** (1 / 3), epsabs=1e-13)[0]
         assert law.cdf(t) - law.cdf(0.0) == pytest.approx(mass, abs=1e-12)
         assert law.cdf(0.0) - law.cdf(-t) == pytest.approx(mass, abs=1e-12)
+
+
+@pytest.mark.parametrize("in_band", [False, True])
+def test_g_beside_an_atom_keeps_its_digits(in_band):
+    # the equation for the whole matrix was off by a seventh of it at a height of 1e-15
+    t = np.array([1e-15j, 1e-12 + 1e-12j, -1e-9 + 1e-13j, 1e-4j])
+    if in_band:
+        law = kronecker_gaussian([np.diag([1.0, 0.0])], mean=np.diag([0.0, 1.0]))
+        place, mass, rest = 1.0, 0.5, Semicircle()
+        z = place + t
+        t = z - place
+    else:  # the null vector of v in the plane of the first two is an atom, all else 2 x 2
+        v, w = np.array([0.3, 1.2, -0.9]), np.array([np.hypot(0.3, 1.2), -0.9])
+        law = kronecker_gaussian([np.outer(v, v)], mean=np.diag([0.0, 0.0, 2.0]))
+        mass, rest, z = 1 / 3, kronecker_gaussian([np.outer(w, w)], mean=np.diag([0.0, 2.0])), t
+    g, slope = rest._jet(z)
+    exact = mass / t + (1 - mass) * g
+    found = law.solve(z)
+    assert (np.abs(found.value - exact) <= found.error).all()
+    assert found.value == pytest.approx(exact, rel=1e-9)
+    assert (found.error * np.abs(t) < 0.2).all()  # 1e29 was stated
+    assert law.stieltjes(z) == pytest.approx(exact, rel=1e-9)
+    assert law._jet(z)[1] == pytest.approx(-mass / t**2 + (1 - mass) * slope, rel=1e-9)
