@@ -46,7 +46,7 @@ class Checkpoint:
         JSON-able values that another call must have too. The key "signature" holds floats that may
         differ by rounding.
     tolerance : float, optional
-        Relative difference of signatures that is rounding.
+        Difference of signatures that is rounding, relative to the largest number in them.
 
     Raises
     ------
@@ -69,7 +69,8 @@ class Checkpoint:
             other = found.get(name)
             same = other == value
             if name == "signature" and isinstance(other, list) and len(other) == len(value):
-                same = bool(np.allclose(other, value, rtol=tolerance, atol=0.0))
+                room = tolerance * float(np.abs(value).max())
+                same = bool(np.allclose(other, value, rtol=0.0, atol=room))
             if not same:
                 what = "the operator" if name == "signature" else name
                 raise ValueError(

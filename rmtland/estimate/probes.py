@@ -43,7 +43,7 @@ from rmtland.estimate.krylov_basis import (
     basis_bytes,
 )
 from rmtland.estimate.lanczos import Lanczos, Tridiagonal
-from rmtland.estimate.operators import SymmetricOperator
+from rmtland.estimate.operators import Operator, SymmetricOperator, symmetric_operator
 from rmtland.estimate.progress import Interrupted, products_bar
 from rmtland.estimate.quadratures import KrylovOptions, KrylovQuadratures, checked_options
 from rmtland.streams import seed_of, streams
@@ -53,7 +53,7 @@ __all__ = ["KrylovOptions", "KrylovQuadratures", "ProbeRuns", "krylov_quadrature
 
 
 def krylov_quadratures(
-    operator: SymmetricOperator,
+    operator: Operator,
     *,
     probes: int,
     steps: int,
@@ -67,8 +67,8 @@ def krylov_quadratures(
 
     Parameters
     ----------
-    operator : SymmetricOperator
-        The matrix.
+    operator : array_like, sparse matrix, operator or callable
+        The matrix, as `symmetric_operator` takes it.
     probes : int
         Number m of probes.
     steps : int
@@ -118,7 +118,7 @@ def krylov_quadratures(
     .. [1] H. D. Simon, The Lanczos algorithm with partial reorthogonalization, Math. Comp. 42
            (1984) 115-142.
     """
-    with ProbeRuns(operator, rng=rng, **options) as runs:
+    with ProbeRuns(symmetric_operator(operator), rng=rng, **options) as runs:
         runs.add(probes, steps)
         return runs.quadratures()
 
@@ -294,7 +294,7 @@ class ProbeRuns:
             if found is not None:
                 header["together"] = found.get("together", header["together"])
             self.together = count("together", header["together"])
-        tolerance = 1e-3 if self.operator.precision == "float32" else 1e-8
+        tolerance = 2e-5 if self.operator.precision == "float32" else 1e-8
         self._saved = Checkpoint(self.checkpoint, header, tolerance=tolerance)
 
     def _group_size(self, probes: int, steps: int) -> int:

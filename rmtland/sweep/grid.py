@@ -35,19 +35,22 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from rmtland.arguments import count
-from rmtland.typing import Record
+from rmtland.typing import NumpyArray, Record
 
 __all__ = ["MAX_TASKS", "Grid", "Key", "canonical"]
 
 MAX_TASKS = 1_000_000
 """Tasks that one grid may have: their keys take about 300 MB."""
+
+_LONGEST = 14_000
+"""Binary digits of an integer that Python writes in decimal ones unless told otherwise."""
 
 
 Parameter: TypeAlias = "float | str | tuple[Parameter, ...] | None"
@@ -143,7 +146,7 @@ class Grid:
             )
         axes = {_name(name): _values(name, values) for name, values in self.axes.items()}
         points = []
-        for point in self.points:
+        for point in _listed(self.points):
             if not isinstance(point, Mapping):
                 raise TypeError(
                     f"a point must map each parameter to its value, {{'phi': 0.5}}; got {point!r}"
@@ -211,13 +214,21 @@ def canonical(name: str, value: object) -> object:
     TypeError
         If it is none of these.
     """
-    if isinstance(value, np.ndarray):
-        value = value.tolist() if value.ndim else value[()]
-    if isinstance(value, np.generic):
-        value = value.item()
+    if np.ma.is_masked(value):
+        raise TypeError(
+            f"parameter {name} has masked values; leave them out, as x.compressed() does, or fill "
+            "them"
+        )
+    if isinstance(value, np.ndarray | np.generic):
+        value = _plain(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
+        if value.bit_length() > _LONGEST:
+            raise ValueError(
+                f"parameter {name} is an integer of {value.bit_length()} binary digits; at most "
+                f"{_LONGEST} can be written down"
+            )
         return int(value)
     if isinstance(value, float):
         return float(value) or 0.0  # -0.0 becomes 0.0
@@ -231,15 +242,34 @@ def canonical(name: str, value: object) -> object:
     )
 
 
+def _plain(value: NumpyArray | np.generic) -> object:
+    """Return an array as lists and numbers; of dates and records, which are no numbers, itself."""
+    if value.dtype.kind in "mMV":
+        return value
+    return value.item() if isinstance(value, np.generic) else value.tolist()
+
+
 def _values(name: str, values: object) -> tuple[object, ...]:
     if isinstance(values, range | set | frozenset | Iterator):
         # one more than may be, of what may not end at all
         found = list(itertools.islice(values, MAX_TASKS + 1))
-        values = sorted(found) if isinstance(values, set | frozenset) else found
+        sets = isinstance(values, set | frozenset)
+        values = sorted(found, key=lambda one: _rank(canonical(name, one))) if sets else found
+    if isinstance(values, np.ndarray) and not values.ndim:
+        values = values[()]
     if isinstance(values, Sized) and not isinstance(values, str) and len(values) > MAX_TASKS:
         raise ValueError(f"parameter {name} has more than {MAX_TASKS} values; give fewer")
     plain = canonical(name, values)
     return plain if isinstance(plain, tuple) else (plain,)
+
+
+def _listed(points: Any) -> Iterator[object]:
+    if isinstance(points, str | Mapping) or not isinstance(points, Iterable):
+        raise TypeError(
+            "points must be a sequence of mappings of each parameter to its value, "
+            f"[{{'phi': 0.5}}]; got {points!r}"
+        )
+    return iter(points)
 
 
 def _name(name: object) -> str:
@@ -254,7 +284,7 @@ def _tuples(value: object) -> object:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _rank(value: Parameter) -> tuple[object, ...]:
+def _rank(value: object) -> tuple[object, ...]:
     """Sort key: None, truth values, numbers (NaN last; an int before its float), str, tuples."""
     if value is None:
         return (0,)
@@ -265,6 +295,7 @@ def _rank(value: Parameter) -> tuple[object, ...]:
         return (2, is_nan, 0 if is_nan else value, isinstance(value, float))
     if isinstance(value, str):
         return (3, value)
+    assert isinstance(value, tuple)
     return (4, tuple(_rank(item) for item in value))
 
 

@@ -13,32 +13,27 @@
 
 from __future__ import annotations
 
-import ast
-import functools
-import hashlib
 import inspect
 import json
 import os
 import sys
-import textwrap
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from pathlib import Path
 
 from rmtland.arguments import count, truth
 from rmtland.sweep.dask_pool import Dask
 from rmtland.sweep.database import Writer
 from rmtland.sweep.executors import AnyExecutor, Processes, Serial, open_pool
-from rmtland.sweep.grid import Grid, Key, canonical
+from rmtland.sweep.grid import Grid, Key
 from rmtland.sweep.jobs import Job, Outcome, Pool, WorkerDied
 from rmtland.sweep.outcome import Done, Failed, UnloadableTask
 from rmtland.sweep.store import Store
 from rmtland.sweep.table import Results
+from rmtland.sweep.task_identity import compare_source, source_of, task_name
 
-__all__ = ["Interrupted", "run", "task_name"]
+__all__ = ["Interrupted", "run"]
 
 Task = Callable[..., object]
 Show = Callable[[int, int], None]
@@ -117,7 +112,8 @@ def run(
     Warns
     -----
     UserWarning
-        If the source of the task is not what it was when the store was made.
+        If the source of the task, or what it holds (values of a closure, defaults, attributes), is
+        not what it was when the store was made.
     """
     if not callable(task):
         raise TypeError(f"a task must be a function; got {task!r}")
@@ -131,9 +127,9 @@ def run(
     _check_arguments(task, keys)
     if not isinstance(store, Store):
         store = Store(store)
-    name, source = task_name(task), _source_digest(task)
+    name, source = task_name(task), source_of(task)
     with store.writing(name, source) as writer:
-        _compare_source(name, writer.source(), source)
+        compare_source(name, writer.source(), source)
         writer.register(keys)
         done, failed = writer.done(), writer.failed()
         failed = set() if retry_failed else failed - done
@@ -257,56 +253,6 @@ def _check_arguments(task: Task, keys: tuple[Key, ...]) -> None:
                 f"the task {task_name(task)}{signature} cannot be called with "
                 f"{', '.join(given) or 'no arguments'}: {error}"
             ) from None
-
-
-def task_name(task: Task) -> str:
-    """Return what a task is called in a store: module, name, and bound arguments.
-
-    Parameters
-    ----------
-    task : callable
-        A function or a `functools.partial` of one.
-
-    Returns
-    -------
-    str
-        Such as "module:function".
-    """
-    if isinstance(task, functools.partial):
-        arguments = [canonical("of the task", value) for value in task.args]
-        named = {name: canonical(name, value) for name, value in sorted(task.keywords.items())}
-        return f"{task_name(task.func)}{json.dumps([arguments, named])}"
-    module = getattr(task, "__module__", None) or type(task).__module__
-    name = getattr(task, "__qualname__", None) or type(task).__qualname__
-    if module == "__main__":  # the same script, run or imported
-        main = sys.modules["__main__"]
-        spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-        module = spec.name if spec else Path(file).stem if file else module
-    return f"{module}:{name}"
-
-
-def _source_digest(task: Task) -> str:
-    """Digest of the code of a task without comments and docstring; empty where there is none."""
-    while isinstance(task, functools.partial):
-        task = task.func
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(task)))
-    except (OSError, TypeError, SyntaxError):
-        return ""
-    function = tree.body[0]
-    if isinstance(function, ast.FunctionDef) and ast.get_docstring(function) is not None:
-        function.body = function.body[1:] or [ast.Pass()]
-    return hashlib.blake2b(ast.unparse(tree).encode(), digest_size=16).hexdigest()
-
-
-def _compare_source(name: str, before: str, now: str) -> None:
-    if before and now and before != now:
-        warnings.warn(
-            f"the source of the task {name} has changed since the store was made; results that "
-            "are there are kept: give another file if the change matters",
-            UserWarning,
-            stacklevel=3,
-        )
 
 
 @contextmanager

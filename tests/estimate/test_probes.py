@@ -148,6 +148,18 @@ def test_another_run_is_refused_by_name(tmp_path, words, options):
         run(checkpoint=tmp_path / "a", **options)
 
 
+def test_a_matrix_of_single_precision_after_a_step_is_another_one(tmp_path):
+    """Matrices of single precision were the same within 1e-3."""
+    matrix = np.diag(VALUES).astype(np.float32)
+    options = {"probes": 1, "steps": 3, "rng": 0, "checkpoint": tmp_path / "a"}
+    once = krylov_quadratures(matrix, **options)
+    assert coefficients(krylov_quadratures(np.asfortranarray(matrix), **options)) == coefficients(
+        once
+    )
+    with pytest.raises(ValueError, match="another run: the operator"):
+        krylov_quadratures(matrix * np.float32(1.0001), **options)
+
+
 @pytest.mark.parametrize("name", ["group-000.basis", "group-000.npz", "header.json"])
 def test_damage_is_seen(tmp_path, name):
     with pytest.raises(Interrupted):

@@ -100,7 +100,14 @@ def test_canonical_form(given_, canonical):
     assert type(key.parameters["x"]) in (int, float, bool, str, tuple)
 
 
-@pytest.mark.parametrize("value", [1j, Decimal(1), {"a": 1}, object(), np.datetime64("2020"), b"a"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(1j, Decimal(1), {"a": 1}, object(), np.datetime64("2020"), b"a"),
+        np.array(["2020"], "M8[ns]"),  # were integers
+        np.zeros(2, [("a", float)]),
+    ],
+)
 def test_what_is_no_parameter(value):
     with pytest.raises(TypeError, match=r"parameter x must be made of .*; got"):
         Grid({"x": [value]})
@@ -113,6 +120,13 @@ def test_bad_grids():
         Grid({"a b": [1]})
     with pytest.raises(TypeError, match="axes must map"):
         Grid([1, 2])
+    with pytest.raises(TypeError, match="points must be a sequence of mappings"):
+        Grid(points=5)
+    with pytest.raises(TypeError, match="parameter x has masked values; leave them out"):
+        Grid({"x": np.ma.masked_array([1, 2], [0, 1])})
+    with pytest.raises(ValueError, match="integer of 16610 binary digits"):
+        Grid({"x": 10**5000})
+    assert Grid({"x": {"a", 1}}) == Grid({"x": [1, "a"]})
     with pytest.raises(TypeError, match="a point must map"):
         Grid(points=[(1, 2)])
     with pytest.raises(ValueError, match="seeds must be"):

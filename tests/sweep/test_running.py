@@ -16,7 +16,7 @@ import pytest
 import sweep_tasks
 
 from rmtland.sweep import Counts, Grid, Interrupted, Processes, Results, Serial, Store, run
-from rmtland.sweep.running import task_name
+from rmtland.sweep.task_identity import compare_source, source_of, task_name
 
 GRID = Grid({"x": [0.5, 1.0, 2.0, 4.0]}, seeds=5)
 
@@ -274,6 +274,51 @@ def test_a_changed_task_gives_a_warning(tmp_path):
     run(same, grid, store=path, executor=Serial())
     with pytest.warns(UserWarning, match="source of the task changing:task has changed"):
         run(module("def task(x):\n    return x + 1\n"), grid, store=path, executor=Serial())
+
+
+class Scale:
+    def __init__(self, k):
+        self.k = k
+
+    def task(self, x):
+        return self.k * x
+
+    def __call__(self, x):
+        return self.k * x
+
+
+def closure(k):
+    def task(x):
+        return k * x
+
+    return task
+
+
+def default(k):
+    def task(x, *, k=k):
+        return k * x
+
+    return task
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param((lambda x: x, lambda x: 2 * x), id="lambdas of one line"),
+        pytest.param((closure([1, np.ones(2)]), closure([1, np.zeros(2)])), id="closures"),
+        pytest.param((default({"a": 1}), default({"a": 2})), id="defaults"),
+        pytest.param((Scale(1).task, Scale(2).task), id="methods"),
+        pytest.param((Scale(closure(1)), Scale(closure(2))), id="objects"),
+    ],
+)
+def test_tasks_of_one_name_are_told_apart(pair):
+    """Results of the first were those of the second without a word."""
+    first, second = map(source_of, pair)
+    assert task_name(pair[0]) == task_name(pair[1])
+    compare_source("task", first, first)
+    with pytest.warns(UserWarning, match="has changed since the store was made"):
+        compare_source("task", first, second)
+    compare_source("task", first.partition("+")[0], "")  # of what nothing is known
 
 
 # Interrupts ----------------------------------------------------------------------------------
