@@ -43,11 +43,11 @@ from rmtland.estimate.krylov_basis import (
     basis_bytes,
 )
 from rmtland.estimate.lanczos import Lanczos, Tridiagonal
-from rmtland.estimate.operators import Operator, SymmetricOperator, symmetric_operator
+from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.progress import Interrupted, products_bar
 from rmtland.estimate.quadratures import KrylovOptions, KrylovQuadratures, checked_options
 from rmtland.streams import seed_of, streams
-from rmtland.typing import NumpyArray, Rng
+from rmtland.typing import NumpyArray, Operator, Rng
 
 __all__ = ["KrylovOptions", "KrylovQuadratures", "ProbeRuns", "krylov_quadratures"]
 
