@@ -142,6 +142,9 @@ def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _fail(message: str, code: int) -> None:
+    # An interrupt that passed through code compiled from text, as that of a dataclass, would end
+    # `python -m` by the signal, whatever the exit code: Python forgets it where more is compiled
+    exec("")
     line = " ".join(message.split())
     _tell(f"rmtland: error: {line}\n")
     sys.exit(code)

@@ -1,6 +1,7 @@
 """Ctrl-C while a library calls back from compiled code."""
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -27,12 +28,27 @@ app.main()
 """
 
 
-@pytest.mark.parametrize("times", [1, 50])
-@pytest.mark.parametrize("after", ["time.sleep(30)", "pass"])
-def test_an_interrupt_inside_a_callback_ends_the_command(times, after):
+@pytest.mark.parametrize(
+    ("times", "after"),
+    [
+        (1, "time.sleep(30)"),
+        (50, "pass"),
+        # compiled from text, as dataclasses are: Python would end itself by the signal
+        (0, "exec('signal.raise_signal(signal.SIGINT); time.sleep(30)')"),
+    ],
+)
+def test_an_interrupt_inside_a_callback_ends_the_command(tmp_path, times, after):
     """It was printed as ignored, and the command ran to its end with exit code 0."""
     code = INTERRUPTED.format(times=times, after=after)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    (tmp_path / "interrupted.py").write_text(code)
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
     assert done.returncode == 130
     assert done.stderr == "rmtland: error: interrupted; no file was left half written\n"
 
