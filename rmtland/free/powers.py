@@ -53,7 +53,7 @@ from rmtland.free.sums import (
     law_of_triplet,
     subordinated_sum,
 )
-from rmtland.free.units import unit_of
+from rmtland.free.units import far_shift, unit_of
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
 from rmtland.laws.fuss_catalan import FussCatalan
@@ -164,7 +164,12 @@ def _added(law: Law, power: float, method: str) -> Law:
             f"a free power below 1 exists for freely infinitely divisible laws only; got t = "
             f"{power} for {law!r}"
         )
-    return law if power == 1 else subordinated_sum([(law, power)], None)
+    if power == 1:
+        return law
+    far = far_shift(law)
+    if far:
+        return affine(_added(affine(law, shift=-far), power, method), shift=power * far)
+    return subordinated_sum([(law, power)], None)
 
 
 def _times(triplet: LevyTriplet, power: float) -> LevyTriplet:

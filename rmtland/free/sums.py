@@ -21,6 +21,7 @@ Semicircle(variance=2.0, center=2.0)
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from operator import add
 from typing import TypeAlias
@@ -32,7 +33,7 @@ from rmtland.deprecation import renamed_argument
 from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
-from rmtland.free.units import unit_of
+from rmtland.free.units import far_shift, unit_of
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import EmpiricalLaw, without_rounding
 from rmtland.laws.law import Law
@@ -131,6 +132,11 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
         points = [law for law in laws if law.is_point_mass]
         rest = free_sum(*spread, method=method) if spread else points.pop()
         return affine(rest, shift=sum(law.atoms[0][0] for law in points))
+    # Narrow laws far from zero would lose their digits there.
+    shifts = [far_shift(law) for law in laws] if others or method == "subordination" else []
+    if any(shifts):
+        near = (affine(law, shift=-by) for law, by in zip(laws, shifts, strict=True))
+        return affine(free_sum(*near, method=method), shift=math.fsum(shifts))
     if method == "subordination":
         return subordinated_sum([(law, 1.0) for law in laws], None)
     triplet = reduce(add, [law.levy for law in rational]) if rational else LevyTriplet()

@@ -2,7 +2,7 @@
 
 Sums, products and polynomials are solved with squares of their values, which beyond 1e150 and below
 1e-150 are no floating-point numbers. Laws of such sizes are put into units of their own before, and
-what comes out is scaled back.
+what comes out is scaled back. Laws that are narrow and far from zero are moved there to be added.
 
 Examples
 --------
@@ -15,17 +15,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rmtland.laws.affine_law import Affine, AffineLevy
 from rmtland.laws.law import Law
-from rmtland.laws.levy import LevyLaw
+from rmtland.laws.levy import LevyLaw, LevyTriplet
 
-__all__ = ["power_of_two", "require_plain", "size_of", "unit_of", "units_of_factors"]
+__all__ = ["far_shift", "power_of_two", "require_plain", "size_of", "unit_of", "units_of_factors"]
 
 _PLAIN = 200
 """Exponents of two of sizes that are solved in the units they come in."""
 _SOLVED = 430
 """Exponents of two that the equations can take."""
+_FAR = 1024.0
+"""Distance from zero, in widths of a law, from which on it is moved there to be added."""
 
 
 def size_of(law: Law) -> float:
@@ -44,11 +47,7 @@ def size_of(law: Law) -> float:
     if isinstance(law, Affine | AffineLevy):
         return abs(law.scale) * size_of(law.law) + abs(law.shift)
     if isinstance(law, LevyLaw):
-        levy = law.levy
-        jumps = [
-            max(1.0, rate) * abs(jump) for rate, jump in zip(levy.rates, levy.jumps, strict=True)
-        ]
-        return max(abs(levy.drift), math.sqrt(levy.variance), *jumps)
+        return _size_of_triplet(law.levy)
     ends = law.hull
     if not all(map(math.isfinite, ends)):
         ends = law.interval(0.5)
@@ -86,6 +85,33 @@ def unit_of(*laws: Law) -> float:
     """
     size = max(map(size_of, laws))
     return 1.0 if _is_plain(size, _PLAIN) else power_of_two(size)
+
+
+def far_shift(law: Law) -> float:
+    """Return by how much a law that is narrow and far from zero is moved before it is added.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+
+    Returns
+    -------
+    float
+        Its lower end, or the drift of a law with a rational R-transform; 0 where it is not far.
+        What is left is exact where the ends of the law are within a factor of two.
+    """
+    if isinstance(law, LevyLaw):
+        drift = law.levy.drift
+        own = replace(law.levy, drift=0.0)
+        return drift if abs(drift) > _FAR * _size_of_triplet(own) else 0.0
+    low, high = law.hull
+    return low if math.isfinite(high - low) and abs(low) > _FAR * (high - low) > 0 else 0.0
+
+
+def _size_of_triplet(levy: LevyTriplet) -> float:
+    jumps = [max(1.0, rate) * abs(jump) for rate, jump in zip(levy.rates, levy.jumps, strict=True)]
+    return max(abs(levy.drift), math.sqrt(levy.variance), *jumps)
 
 
 def units_of_factors(laws: Sequence[Law]) -> list[float]:

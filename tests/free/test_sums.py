@@ -9,6 +9,7 @@ from hypothesis import given
 from law_table import LAWS, phis, sigmas, triplets
 
 from rmtland import (
+    Discrete,
     EmpiricalLaw,
     Law,
     MarchenkoPastur,
@@ -16,6 +17,7 @@ from rmtland import (
     Semicircle,
     Uniform,
     affine,
+    free_power,
     free_product,
     free_sum,
 )
@@ -81,6 +83,29 @@ def test_adding_a_wide_semicircle_of_no_variance_to_speak_of_changes_nothing():
     near = free_sum(law, Semicircle(1e-20))
     x = np.linspace(0.15, 2.2, 15)
     np.testing.assert_allclose(near.pdf(x), law.pdf(x), rtol=1e-12)
+
+
+_TINY = Uniform(1.0, 1.0 + 1e-12)
+_PAIR = Discrete((0.0, 1.0), (0.5, 0.5))
+_LOW = Uniform(0.0, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("whole", "other", "shift"),
+    [
+        (free_sum(_TINY, MarchenkoPastur(0.5)), MarchenkoPastur(0.5), 1.0),
+        (free_sum(Discrete((1e6, 1e6 + 1), (0.5, 0.5)), _LOW), free_sum(_PAIR, _LOW), 1e6),
+        (free_sum(_LOW, Semicircle(1.0, 1e7)), free_sum(_LOW, Semicircle()), 1e7),
+        (free_power(Uniform(1e7, 1e7 + 1), 2.5), free_power(Uniform(), 2.5), 2.5e7),
+    ],
+)
+def test_narrow_laws_and_laws_far_from_zero(whole, other, shift):
+    """They were refused, or had the digits that are left so far from zero."""
+    ends = np.array(other.support)
+    np.testing.assert_allclose(np.array(whole.support) - shift, ends, atol=5e-16 * shift + 3e-12)
+    x = np.unique(shift + ends[:, :1] + np.ptp(ends, axis=1)[:, None] * [0.1, 0.4, 0.8])
+    np.testing.assert_allclose(whole.pdf(x), other.pdf(x - shift), rtol=1e-10)
+    np.testing.assert_allclose(whole.cdf(x), other.cdf(x - shift), rtol=1e-10)
 
 
 def test_something_must_be_added():

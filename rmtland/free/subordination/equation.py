@@ -77,6 +77,11 @@ class SubordinationEquation(abc.ABC):
     operands: tuple[Law, ...]
 
     @property
+    def adds_up(self) -> bool:
+        """Whether it is of a sum, whose operands' widths may be compared."""
+        return False
+
+    @property
     def diverges_at_zero(self) -> bool:
         """Whether G may diverge at zero without an atom, and states keep their digits there."""
         return False

@@ -24,6 +24,8 @@ FEW_COMPONENTS = 40
 MAX_COMPONENTS = 400
 """Promising choices of components that are swept one by one."""
 _NARROW = 1e-6
+_POINT = 1e-6
+"""Share of a width below which a law is seen from far away, and its coordinate is too coarse."""
 _SHARES = np.array([0.25, 0.5, 0.75])
 _HEIGHTS = np.array([0.1, 0.01])
 
@@ -60,7 +62,10 @@ class GapSearch:
             if any(gap.samples is not None for gap in gaps)
         )
         nested = (i for i, law in enumerate(operands) if isinstance(law, Solved))
-        lead = next(itertools.chain(nested, near), 0)
+        lead = next(itertools.chain(nested, near), self._widest())
+        if equation.adds_up:
+            leading = distinct.index(first_equal[lead])
+            choices[leading] = [self._closer_to_infinity(gap) for gap in choices[leading]]
         chosen = list(itertools.islice(itertools.product(*choices), FEW_COMPONENTS + 1))
         if len(distinct) < len(operands):
             # Equal operands are at the same point, and so on the same component.
@@ -72,6 +77,21 @@ class GapSearch:
         if len(chosen) > MAX_COMPONENTS:
             return self.by_grid()
         return self.swept(chosen, lead)
+
+    def _widest(self) -> int:
+        """Return the first operand, or the widest if that one looks like a point beside it."""
+        equation = self.solver.equation
+        widths = [high - low for low, high in (law.hull for law in equation.operands)]
+        wide = not equation.adds_up or widths[0] > _POINT * max(widths)
+        return 0 if wide else int(np.argmax(widths))
+
+    def _closer_to_infinity(self, gap: Gap) -> Gap:
+        """Return an outer gap of a law that looks like a point with samples as far as the sum."""
+        share = (gap.low - gap.high) / self.solver.scale
+        if not gap.through_infinity or not 0 < share < _POINT:
+            return gap
+        far = np.geomspace(1e-3 * share, 1e-9, 200)
+        return replace(gap, samples=np.unique(np.concatenate([-far, gap.coordinates(), far])))
 
     def swept(self, chosen: list[tuple[Gap, ...]], lead: int) -> list[Gap]:
         """Return the gaps on given choices of components of the operands' complements."""

@@ -65,6 +65,11 @@ class SumEquation(SubordinationEquation):
     mean: float
     scale: float
 
+    @property
+    def adds_up(self) -> bool:
+        """It is."""
+        return True
+
     @cached_property
     def _surplus(self) -> float:
         """1 - sum of the powers: with it z = surplus F + sum t_i omega_i + R(1/F)."""
