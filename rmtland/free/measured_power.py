@@ -27,6 +27,7 @@ import numpy as np
 from rmtland.arguments import count, positive
 from rmtland.free.recovered import RecoveredLaw
 from rmtland.free.stieltjes_fit import grid_on, law_from_stieltjes
+from rmtland.free.units import unit_of
 from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import EmpiricalLaw
 from rmtland.typing import Complex, Real
@@ -66,6 +67,13 @@ def measured_free_power(law: EmpiricalLaw, t: float, *, samples: int | None = No
         image = affine(measured, scale=power) if measured.is_point_mass else measured
         assert isinstance(image, EmpiricalLaw)
         return RecoveredLaw(image.eigenvalues, image.weights, 0.0, "none: nothing to continue")
+    unit = unit_of(measured)
+    if unit != 1:
+        plain = affine(measured, scale=1 / unit)
+        assert isinstance(plain, EmpiricalLaw)
+        found = affine(measured_free_power(plain, power, samples=size), scale=unit)
+        assert isinstance(found, RecoveredLaw)
+        return found
     omega, values, sizes = _equations(measured, power, size)
     low, high = measured.hull
     # The conditional expectation of a sum of 1/t free copies, given one of them, is that one plus

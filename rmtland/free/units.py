@@ -21,7 +21,15 @@ from rmtland.laws.affine_law import Affine, AffineLevy
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
-__all__ = ["far_shift", "power_of_two", "require_plain", "size_of", "unit_of", "units_of_factors"]
+__all__ = [
+    "far_shift",
+    "power_of_two",
+    "require_plain",
+    "size_of",
+    "unit_of",
+    "unit_of_size",
+    "units_of_factors",
+]
 
 _PLAIN = 200
 """Exponents of two of sizes that are solved in the units they come in."""
@@ -83,7 +91,22 @@ def unit_of(*laws: Law) -> float:
     float
         A power of two: 1 but for extreme sizes.
     """
-    size = max(map(size_of, laws))
+    return unit_of_size(max(map(size_of, laws)))
+
+
+def unit_of_size(size: float) -> float:
+    """Return the unit in which laws of a size are solved.
+
+    Parameters
+    ----------
+    size : float
+        The size.
+
+    Returns
+    -------
+    float
+        A power of two: 1 but for extreme sizes.
+    """
     return 1.0 if _is_plain(size, _PLAIN) else power_of_two(size)
 
 

@@ -374,6 +374,11 @@ class AffineLevy(_AffineImage, LevyLaw):
         object.__setattr__(self, "shift", shift)
 
     @property
+    def is_point_mass(self) -> bool:
+        """Whether the law of X is one."""
+        return self.law.is_point_mass
+
+    @property
     def levy(self) -> LevyTriplet:
         """Free Levy-Khintchine triplet: jumps and drift scaled, the drift shifted."""
         inner, a = self.law.levy, self.scale

@@ -118,7 +118,7 @@ class JacobiWeight(IntervalLaw):
         for rows, difference, weights in self._differences(z):
             terms = 1 / difference
             g[rows] = np.einsum("ij,j", terms, weights) / width
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 slope[rows] = np.einsum("ij,j", terms * terms, weights) / (-width * width)
         real = z.imag == 0
         if real.any():

@@ -82,7 +82,14 @@ class Uniform(IntervalLaw):
             size[close] = (np.log(apart[0]) + np.log(apart[1])) / (2 * width)
         g = np.empty(z.shape, dtype=np.complex128)
         g.real = np.where(upper, size, -size)
-        g.imag = -np.arctan2(width * y, left * right + y * y) / width
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            g.imag = -np.arctan2(width * y, left * right + y * y) / width
+            size = np.maximum(np.maximum(np.abs(left), np.abs(right)), y)
+            extreme = (size > 1e150) | (size < 1e-150)
+            if extreme.any():  # their squares are no numbers: in units of that size
+                size = size[extreme]
+                y, left, right = y[extreme] / size, left[extreme] / size, right[extreme] / size
+                g.imag[extreme] = -np.arctan2(width / size * y, left * right + y * y) / width
         return g
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:

@@ -179,9 +179,11 @@ class Wachter(Law):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             g = np.where(np.abs(up) > np.abs(down), 2 * numbers.rest / up, down / (2 * (z * other)))
             slope = ((other - z) * g - (numbers.rest - 1)) * g / root
-        lost = ~np.isfinite(g)
-        if lost.any():
-            g[lost] = complex(np.inf, 0)
+            lost = ~np.isfinite(g)
+            if lost.any():  # far away, where z^2 overflows, or at an atom
+                g[lost] = down[lost] / (2 * z[lost]) / other[lost]
+                slope[lost] = np.where(np.isfinite(g[lost]), -(g[lost] ** 2), slope[lost])
+                g[~np.isfinite(g)] = complex(np.inf, 0)
         return g, slope
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:

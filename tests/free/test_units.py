@@ -10,6 +10,8 @@ from rmtland import (
     Uniform,
     affine,
     free_compression,
+    free_decompression,
+    free_deconvolution,
     free_power,
     free_product,
     free_sum,
@@ -40,6 +42,11 @@ VERBS = {
         x=Discrete((0.0, u), (0.4, 0.6)),
         y=Discrete((-1.0, 1.0), (0.5, 0.5)),
     ),
+    "difference": lambda u: (
+        free_deconvolution(
+            free_sum(_wide(u), affine(Semicircle(), scale=u)), affine(Semicircle(), scale=u)
+        ).law
+    ),
     "coefficients": lambda u: law_of_polynomial(lambda x: u * (x * x + x), x=Uniform()),
 }
 SLOW = ("rational sum", "signed product")
@@ -64,6 +71,26 @@ def test_verbs_in_any_units(verb, unit):
     assert law.std() / unit == pytest.approx(one.std(), rel=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1e-200, pytest.param(1e200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "recovered",
+    [
+        lambda u, x: free_deconvolution(u * x, affine(Semicircle(), scale=u / 50)),
+        lambda u, x: free_deconvolution(u * x, MarchenkoPastur(0.1), kind="multiplicative"),
+        lambda u, x: free_decompression(u * x, 0.6),
+    ],
+)
+def test_what_is_recovered_from_measurements_in_any_units(recovered, unit):
+    """These ended in an IndexError, a ZeroDivisionError or an OverflowError."""
+    eigenvalues = 1 + np.linspace(0.0, 1.0, 40) ** 2
+    one, other = recovered(1.0, eigenvalues), recovered(unit, eigenvalues)
+    length = other.law.mean() / one.law.mean()
+    assert length == pytest.approx(unit, rel=1e-3)
+    q = np.array([0.2, 0.5, 0.8])
+    np.testing.assert_allclose(other.law.ppf(q) / length, one.law.ppf(q), rtol=1e-2)
+    assert other.error / length == pytest.approx(one.error, rel=0.1)
+
+
 @pytest.mark.parametrize("unit", [1e-200, 1e200])
 @pytest.mark.parametrize("kind", ["additive", "multiplicative"])
 def test_outliers_in_any_units(kind, unit):
@@ -77,6 +104,8 @@ def test_outliers_in_any_units(kind, unit):
 
 
 def test_what_no_number_holds_is_refused():
+    with pytest.raises(ValueError, match="quotient of laws of the sizes"):
+        free_deconvolution(_wide(1e200), _wide(1e-200), kind="multiplicative")
     large = _wide(1e200)
     with pytest.raises(ValueError, match=r"the product of laws of the sizes 2e\+200, 2e\+200 is"):
         free_product(large, large)

@@ -219,3 +219,8 @@ def test_mirrored_quantiles_stay_on_their_side_of_a_gap_and_of_atoms():
             for x in (np.nextafter(place, -math.inf), place, np.nextafter(place, math.inf)):
                 assert law.sf(x) == pytest.approx(1 - law.cdf(x), abs=1e-14)
             assert law.isf(law.sf(place) + mass / 2) == place
+
+
+def test_a_tiny_law_is_no_point_mass():
+    """Its variance is below the smallest number."""
+    assert not affine(Semicircle(), scale=1e-200).is_point_mass

@@ -732,3 +732,11 @@ def test_transforms_against_quadrature_at_30_digits(law, density):
             potential = mpmath.quad(lambda x, z=point: density(x) * mpmath.log(z - x), inner)
             assert law.stieltjes(z) == pytest.approx(complex(g), rel=2e-14)
             assert law.log_potential(z) == pytest.approx(complex(potential), abs=5e-14)
+
+
+@every_kind
+def test_laws_are_points_from_very_far_away(law):
+    """Where squares of points are no numbers: uniform laws had Im G = 0, Wachter's an infinity."""
+    z = np.array([1e160, 1e200j, -1e250 + 1e250j])
+    np.testing.assert_allclose(law.stieltjes(z) * z, 1, rtol=1e-12)
+    np.testing.assert_allclose(law.log_potential(z), np.log(z), rtol=1e-12)

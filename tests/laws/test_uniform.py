@@ -90,3 +90,13 @@ def test_the_transform_closer_to_an_end_than_can_be_squared():
     d = np.array([1e-200, 1e-300, 1e-200 + 1e-200j])
     exact = np.log(d) - 1j * np.pi  # log(z / (z - 1)), from above
     assert Uniform(0.0, 1.0).stieltjes(d) == pytest.approx(exact, rel=1e-14)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-160, 1e160, 1e200])
+def test_transforms_in_any_units(unit):
+    """Above the axis Im G was 0 or NaN."""
+    z = np.array([0.3 + 1e-3j, 1.5 + 1j, -1e5 + 3j, 1e5j])
+    one, law = Uniform(0.0, 1.0), Uniform(0.0, unit)
+    np.testing.assert_allclose(unit * law.stieltjes(unit * z), one.stieltjes(z), rtol=1e-13)
+    moved = law.log_potential(unit * z) - math.log(unit)
+    np.testing.assert_allclose(moved, one.log_potential(z), rtol=1e-12)

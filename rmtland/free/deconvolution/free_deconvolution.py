@@ -37,6 +37,7 @@ ValueError: the deconvolution does not exist: ... the total is below that of the
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,6 +54,7 @@ from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.free.sums import Operand, as_law, free_sum
+from rmtland.free.units import power_of_two, size_of, unit_of_size
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
 from rmtland.laws.fuss_catalan import FussCatalan
@@ -154,6 +156,17 @@ def free_deconvolution(
         total, noise = without_rounding(total), without_rounding(noise)
         for name, law in (("total", total), ("noise", noise)):
             _require_positive(name, law)
+    units = _units(total, noise, product)
+    if units != (1.0, 1.0):
+        plain = free_deconvolution(
+            affine(total, scale=1 / units[0]),
+            affine(noise, scale=1 / units[1]),
+            kind=kind,
+            method="measured" if measured else method,
+            order=size,
+            samples=samples,
+        )
+        return _rescaled(plain, units[0] / units[1] if product else units[0])
     if method in ("automatic", "exact"):
         known = _known_product(total, noise) if product else _known_sum(total, noise)
         if known is not None:
@@ -348,6 +361,43 @@ def _require_spread(total: Law, noise: Law) -> None:
             "sum or product with noise that is not a point mass does; give measured eigenvalues as "
             "an EmpiricalLaw"
         )
+
+
+def _units(total: Law, noise: Law, product: bool) -> tuple[float, float]:
+    """Units in which total and noise are solved, one for both of a sum; 1 but for extreme sizes."""
+    sizes = _size(total), _size(noise)
+    if not product:
+        unit = unit_of_size(max(sizes))
+        return unit, unit
+    first, second = (unit_of_size(size) for size in sizes)
+    ratio = math.frexp(sizes[0])[1] - math.frexp(sizes[1])[1]
+    if abs(ratio) > 1000:
+        raise ValueError(
+            f"the quotient of laws of the sizes {sizes[0]:.3g} and {sizes[1]:.3g} is of the size "
+            f"2^{ratio}, which is no floating-point number; scale one of them first, with "
+            "affine(law, scale=...)"
+        )
+    if unit_of_size(math.ldexp(1.0, ratio)) != 1:
+        first, second = map(power_of_two, sizes)
+    return first, second
+
+
+def _size(law: Law) -> float:
+    """Size of a law without asking a sum or a product for its bands."""
+    if isinstance(law, Affine):
+        return abs(law.scale) * _size(law.law) + abs(law.shift)
+    return max(map(abs, law.hull_bound)) if isinstance(law, SubordinatedLaw) else size_of(law)
+
+
+def _rescaled(found: Deconvolution, unit: float) -> Deconvolution:
+    """Return what was found in units of its own in those of the laws that were given."""
+    length = unit if found.distance == "wasserstein" else 1.0
+    return replace(
+        found,
+        law=affine(found.law, scale=unit),
+        error=length * found.error,
+        bracket=length * found.bracket,
+    )
 
 
 def _samples(total: Law, noise: Law, samples: int | None) -> int:
