@@ -75,7 +75,10 @@ def test_verbs_in_any_units(verb, unit):
 @pytest.mark.parametrize(
     "recovered",
     [
-        lambda u, x: free_deconvolution(u * x, affine(Semicircle(), scale=u / 50)),
+        pytest.param(
+            lambda u, x: free_deconvolution(u * x, affine(Semicircle(), scale=u / 50)),
+            marks=pytest.mark.slow,
+        ),
         lambda u, x: free_deconvolution(u * x, MarchenkoPastur(0.1), kind="multiplicative"),
         lambda u, x: free_decompression(u * x, 0.6),
     ],
