@@ -300,8 +300,9 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
     instance("audit", audit, HessianAudit, "a HessianAudit")
     shares = list(audit.shares)
     if not shares:
-        reason = "a level of the chain is missing" if audit.is_estimated else "parts not measured"
+        reason = "a level of the chain is missing"
         ax.text(0.5, 0.5, f"no shares: {reason}", ha="center", transform=ax.transAxes)
+        ax.set_axis_off()
         return []
     places = np.arange(len(shares))[::-1]
     values = [share.value for share in shares]

@@ -92,6 +92,9 @@ def verdict(audit: Audited) -> str:
             text += f", mostly through {shares[0].assumption.sentence}"
         parts.append(f"{text}.")
     best = _best_dyson(audit)
+    if first is None and best is None and (nearest := _nearest(audit)) is not None:
+        name = f"level {nearest.number} ({nearest.name})"
+        parts.append(f"Nearest is {name}: {nearest.kolmogorov:.3f} off.")
     if best is not None:
         parts.append(f"The matrix Dyson law leaves {best.kolmogorov:.3f}{_short(audit, best)}.")
         shares = _blamed(audit, Family.DYSON)
@@ -206,6 +209,11 @@ def _within_chance(audit: Audited, first: LevelResult) -> bool:
     return bool(chance) and first.kolmogorov <= 2 * chance[0]
 
 
+def _nearest(audit: Audited) -> LevelResult | None:
+    found = [result for result in audit.levels if result.family is not Family.RELU_BLOCK]
+    return min(found, key=lambda result: result.kolmogorov, default=None)
+
+
 def _best_dyson(audit: Audited) -> LevelResult | None:
     found = [result for result in audit.levels if result.family is Family.DYSON]
     return min(found, key=lambda result: result.kolmogorov, default=None)
@@ -285,7 +293,11 @@ def _about_dyson(audit: Audited) -> str:
     best = _best_dyson(audit)
     if best is None:
         reason = audit.not_applicable
-        return "" if reason is None else f"Levels 5 and 6 do not apply: {reason}."
+        return (
+            ""
+            if reason is None
+            else f"The matrix Dyson law (levels 5 and 6) does not apply: {reason}."
+        )
     parts = [f"With the matrix Dyson equation (level {best.number}) {best.kolmogorov:.3f} is left"]
     if best.expected is not None and best.error is not None:
         noise = f"{best.expected:.3f} +- {error_words(best.error)} for Hessians drawn anew"

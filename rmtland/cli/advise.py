@@ -130,6 +130,7 @@ def _on_curvatures(
             objective=objective,
             rng=seed,
         )
+    output.title(f"First-order methods for {text}")
     table = Table(title=f"{objective} after {steps} steps, in parts of that at the start")
     for head in ("method", "parameters at the last step", "predicted", "score"):
         table.add_column(head, justify="left" if head == "method" else "right")
@@ -141,7 +142,7 @@ def _on_curvatures(
             f"{candidate.score:.2f}",
         )
     output.table(table)
-    output.line(str(found))
+    output.answer(str(found))
     if measured is not None:
         import numpy as np
 
@@ -165,6 +166,7 @@ def _on_curvatures(
             "method": found.method.name,
             "objective": objective,
             "steps": steps,
+            "seed": seed,
             "step": step.tolist(),
             "momentum": momentum.tolist(),
             "errors": found.prediction.errors.tolist(),
@@ -200,6 +202,7 @@ def _at_a_start(
             raise ValueError(f"--model: {model} must return (model, loss, data) of PyTorch")
         title, point = model, from_torch(*made)
     found = advise_start(point, steps=steps)
+    output.title(f"First-order methods for {title}")
     table = Table(title=f"loss after {steps} steps, {found.loss:.4g} at the start")
     for head in ("method", "parameters at the last step", "predicted", "measured"):
         table.add_column(head, justify="left" if head == "method" else "right")
@@ -212,7 +215,7 @@ def _at_a_start(
             f"{curve.measured[-1]:.4g}",
         )
     output.table(table)
-    output.line(str(found))
+    output.answer(str(found))
     if plot:
         output.figure(start_figure(found, title), "advise")
     step, momentum, ahead = found.method.coefficients(steps)
@@ -220,6 +223,7 @@ def _at_a_start(
         {
             "method": found.method.name,
             "steps": steps,
+            "seed": options.seed if model is None else None,
             "step": step.tolist(),
             "momentum": momentum.tolist(),
             "extrapolation": ahead.tolist(),

@@ -77,9 +77,7 @@ def _print_estimated(output: Output, result: HessianAudit, title: str, words: st
             row = (str(share.law), str(share.assumption), f"{share.value:+.3f}")
             shares.add_row(*row, f"{share.low:+.3f} {share.high:+.3f}")
         output.table(shares)
-    for which, reason in result.inapplicable.items():
-        if which.number < 5 and reason != "it was not asked for":
-            output.line(f"level {which.number}, {which.value}: left out, {reason}")
+    _print_left_out(output, result)
     output.line(
         "KS: Kolmogorov distance; W1: Wasserstein-1 distance in widths of the law; d index: "
         "fraction below 0 of the law less the measured one; outside: estimated fraction of the "
@@ -93,6 +91,13 @@ def _range(ends: tuple[float, float] | None, decimals: int, *, signed: bool = Fa
     if ends is None:
         return ""
     return " ".join(interval_ends(*ends, decimals=decimals, signed=signed))
+
+
+def _print_left_out(output: Output, result: HessianAudit) -> None:
+    """Say why levels that need no network are not there."""
+    for which, reason in result.inapplicable.items():
+        if which.number < 5 and reason != "it was not asked for":
+            output.line(f"level {which.number}, {which.value}: left out, {reason}")
 
 
 def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -> None:
@@ -129,7 +134,9 @@ def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -
             f"{share.low:+.3f} {share.high:+.3f}",
             "orders cancel" if share.cancels else "",
         )
-    output.table(shares)
+    if result.shares:
+        output.table(shares)
+    _print_left_out(output, result)
     output.line(
         "KS: Kolmogorov distance, +- its spread over Hessians drawn anew; W1: Wasserstein-1 "
         "distance in widths of the law; d index, d low, d high: fraction below 0 and edges of the "

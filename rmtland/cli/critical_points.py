@@ -316,7 +316,7 @@ def _finder(name: str, max_steps: int | None) -> Finder:
 def _print(output: Output, points: CriticalPoints, title: str) -> None:
     output.line(title)
     output.table(_table(points))
-    for line in (repr(points), *LEGEND):
+    for line in (repr(points).strip("<>").removeprefix("CriticalPoints: "), *LEGEND):
         output.line(line)
 
 

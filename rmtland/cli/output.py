@@ -101,6 +101,11 @@ class Output:
         """Print what the reader came for: a line that stands at the top of a report."""
         self._print(text, stressed=True)
 
+    def title(self, text: str) -> None:
+        """Give a report, or a part of it, the title that no printed line is."""
+        if self._page is not None:
+            self._page.text(text)
+
     def part(self) -> None:
         """Say that what follows is another part of a report, as of another figure or stage."""
         if self._page is not None:
@@ -126,6 +131,14 @@ class Output:
             print_table(Console(), table)
         if self._page is not None:
             self._page.table(table)
+
+    def entries(self, heads: tuple[str, str], rows: list[tuple[str, str]]) -> None:
+        """Print a line of each name and its value, which are a table in a report."""
+        if not self.to_machine:
+            for name, value in rows:
+                self.console.print(f"  {name}: {value}")
+        if self._page is not None:
+            self._page.entries(heads, rows)
 
     def wrote(self, path: Path) -> None:
         """Say which file was written."""

@@ -288,7 +288,7 @@ def _missed(report: Record) -> str:
     return (
         f"The target energy {settings['energy']:g} was missed: training ended at "
         f"{training['energy']:.4g} after {training['steps']} steps ({training['reason']}). "
-        f"Everything above is of that point; {remedy}."
+        f"All numbers are of that point; {remedy}."
     )
 
 

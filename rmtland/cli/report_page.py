@@ -76,6 +76,12 @@ class ReportPage:
         rows = tuple(zip(*columns, strict=True))
         self._parts[-1].sections.append(ReportTable(heads, rows, _line(table.title or "")))
 
+    def entries(self, heads: tuple[str, str], rows: list[tuple[str, str]]) -> None:
+        """Add a table of names and values."""
+        from rmtland.report import Table as ReportTable
+
+        self._parts[-1].sections.append(ReportTable(heads, tuple(rows)))
+
     def figure(self, figure: Figure, name: str) -> None:
         """Add a figure that was written to a file of that name."""
         from rmtland.report import picture_of

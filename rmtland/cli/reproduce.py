@@ -214,8 +214,8 @@ def _folder(figure: PublishedFigure, output: Output) -> Path:
 def _show(figure: PublishedFigure, content: Content, output: Output) -> None:
     output.part()
     output.line(f"{figure.name}: {figure.title}")
-    for quantity, value in content.numbers.items():
-        output.line(f"  {quantity}: {value:.4g}")
+    rows = [(str(quantity), f"{value:.4g}") for quantity, value in content.numbers.items()]
+    output.entries(("quantity", "value"), rows)
 
 
 def redraw_figure(figure: PublishedFigure, output: Output) -> None:

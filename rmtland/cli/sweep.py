@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
+    from rmtland.models import HessianModel
     from rmtland.sweep import Counts, Failure, Results
 
 __all__ = ["sweep"]
@@ -106,6 +109,8 @@ def index(
     except Interrupted as stop:
         raise Stopped(str(stop)) from None
     rows = _rows(results)
+    label = f"{chosen.__name__}, n = {n}, {runs} runs"
+    output.title(f"Index against energy: {label}")
     if rows:
         output.table(_table(rows))
     counts, failures = results.status, results.failures
@@ -113,11 +118,13 @@ def index(
         output.line(line)
     if plot and rows:
         stem = f"index-{model}-n{n}-runs{runs}-seed{seed}"
-        output.figure(_figure(rows, f"{chosen.__name__}, n = {n}, {runs} runs"), stem)
+        law = functools.partial(_law_index, chosen, sigma)
+        output.figure(_figure(rows, label, law), stem)
     output.numbers(
         {
             "command": "sweep index",
             "store": str(store),
+            "seed": seed,
             "counts": counts._asdict(),
             "points": rows,
             "failures": [_plain(failure) for failure in failures],
@@ -274,8 +281,13 @@ def _table(rows: list[Record]) -> Table:
     return table
 
 
-def _figure(rows: list[Record], title: str) -> Figure:
+def _law_index(model: type[HessianModel], sigma: float, phi: float, epsilon: float) -> float:
+    return float(model(phi, epsilon, sigma).index())
+
+
+def _figure(rows: list[Record], title: str, law: Callable[[float, float], float]) -> Figure:
     """Draw the index against the energy, a colour a ratio; points sampled, lines of the law."""
+    import numpy as np
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
@@ -285,7 +297,9 @@ def _figure(rows: list[Record], title: str) -> Figure:
         x = [row["epsilon"] for row in here]
         errors = [row["standard_error"] or 0.0 for row in here]
         ax.errorbar(x, [row["index"] for row in here], errors, fmt="o", ms=4, color=f"C{i}")
-        ax.plot(x, [row["law"] for row in here], color=f"C{i}", lw=1.4, label=f"phi = {phi:g}")
+        places = np.union1d(x, np.linspace(min(x), max(x), 60))
+        index = [law(phi, float(place)) for place in places]
+        ax.plot(places, index, color=f"C{i}", lw=1.4, label=f"phi = {phi:g}")
     ax.set_xlabel("energy epsilon")
     ax.set_ylabel("index (fraction negative)")
     ax.set_title(f"{title}: points sampled, lines the law", fontsize=9)

@@ -28,6 +28,8 @@ def check(operator, outputs, *levels):
         phi=parts.phi,
         levels=levels,
     )
+    nearest = min(exact.levels, key=lambda result: result.kolmogorov)
+    assert exact.verdict.startswith(f"Nearest is level {nearest.number} ({nearest.name}): ")
     assert [result.level for result in audit.levels] == levels
     for result in audit.levels:
         low, high = result.kolmogorov_range

@@ -39,7 +39,7 @@ def test_points_are_found_drawn_written_and_verified(rmtland):
     files = ("--json", "found.json", "--html", "found.html", "--out", ".")
     result = rmtland(*SMALL, "--spectra", 2, *files)
     assert (result.code, result.err) == (0, "")
-    assert "<CriticalPoints: 3 proved>" in result.out
+    assert "\n3 proved\n" in result.out
     pictures = ["critical-points.npz", "critical-points.png"]
     assert result.written == [*pictures, "found.html", "found.json"]
     assert "rmtland critical-points find</p>" in result.page("found.html")

@@ -22,6 +22,19 @@ def figure():
     return made
 
 
+def test_a_report_has_a_title_entries_and_the_seed(tmp_path, capsys):
+    output = Output(tmp_path, html=tmp_path / "r.html")
+    output.title("What it is about")
+    output.entries(("quantity", "value"), [("distance", "0.1")])
+    output.answer("What comes of it, told at length")
+    output.numbers({"seed": 3})
+    assert capsys.readouterr().out.startswith("  distance: 0.1\nWhat comes of it")
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "<h1>What it is about</h1>" in page
+    assert page.index('stressed">What comes of it') < page.index("<td>distance</td>")
+    assert "<dt>seed</dt><dd>3</dd>" in page
+
+
 BEGINNINGS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
 

@@ -319,6 +319,7 @@ def test_sweeps_without_bounds_are_refused_at_once(rmtland, more, message):
 def test_json(rmtland, index):
     result = index("--json", "-")
     found = json.loads(result.out)
+    assert found["seed"] == 0
     assert (result.code, result.err) == (0, "")
     assert found["counts"] == {"done": 12, "failed": 0, "missing": 0}
     assert [(one["phi"], one["epsilon"], one["runs"]) for one in found["points"]] == [
