@@ -292,12 +292,8 @@ def _about_wigner(audit: Audited) -> str:
 def _about_dyson(audit: Audited) -> str:
     best = _best_dyson(audit)
     if best is None:
-        reason = audit.not_applicable
-        return (
-            ""
-            if reason is None
-            else f"The matrix Dyson law (levels 5 and 6) does not apply: {reason}."
-        )
+        reason, law = audit.not_applicable, "The matrix Dyson law (levels 5 and 6)"
+        return "" if reason is None else f"{law} does not apply: {reason}."
     parts = [f"With the matrix Dyson equation (level {best.number}) {best.kolmogorov:.3f} is left"]
     if best.expected is not None and best.error is not None:
         noise = f"{best.expected:.3f} +- {error_words(best.error)} for Hessians drawn anew"

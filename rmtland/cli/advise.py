@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["advise"]
 
+LONGEST = 10_000
+"""Steps that are advised on, at most."""
+
 
 def advise(
     curvatures: Annotated[
@@ -81,6 +84,8 @@ def advise(
     of a law, and the methods are tried on the true loss.
     """
     output = Output(out, format=format, json=json_file, html=html, writes=plot)
+    if steps > LONGEST:
+        raise ValueError(f"--steps is at most {LONGEST}; got {steps}")
     if model is not None or curvatures == "network":
         if model is not None and curvatures is not None:
             raise ValueError("give curvatures or --model, not both")

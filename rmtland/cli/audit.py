@@ -292,6 +292,9 @@ def _network(
         return net, net.init(rng=seed + 1), dataset.x, dataset.y, dataset.description
     x, y, words = dataset.x, dataset.y, dataset.description
     with open(path, "rb") as stream:
+        if stream.read(2) != b"PK":
+            raise ValueError(f"{path} is not an .npz file of arrays")
+        stream.seek(0)
         try:
             with np.load(stream, allow_pickle=False) as content:
                 arrays = {key.removeprefix("array_"): content[key] for key in content.files}

@@ -76,6 +76,8 @@ def overlay_eigenvalues(
 
     spectrum = read_eigenvalues(source)
     rule = int(outliers) if outliers.isdecimal() else outliers
+    if rule not in ("keep", "exclude") and not isinstance(rule, int):
+        raise ValueError(f"--outliers takes keep, exclude, or how many; got {outliers!r}")
     fitted, refused = {}, {}
     for name, family in families_of(families).items():
         try:

@@ -101,6 +101,9 @@ def measure(
     output.numbers(report)
 
 
+_WANTED = "the function must return (model, loss, data), (loss, params, data) or an operator"
+
+
 def operator_of(
     made: object, *, part: str, parameters: str | Sequence[str] | None, double: bool
 ) -> Any:
@@ -110,12 +113,11 @@ def operator_of(
             raise ValueError(
                 "--part, --parameters and --double are for models; the function returned none"
             )
+        if made is None or isinstance(made, dict | list | str):
+            raise ValueError(f"{_WANTED}; got {type(made).__name__}")
         return made
     if len(made) != 3:
-        raise ValueError(
-            "the function must return (model, loss, data), (loss, params, data) or an operator; "
-            f"got a tuple of {len(made)}"
-        )
+        raise ValueError(f"{_WANTED}; got a tuple of {len(made)}")
     if hasattr(made[0], "named_parameters"):
         from rmtland.adapters import from_torch
         from rmtland.adapters.optional import optional

@@ -64,7 +64,7 @@ def sample(
     if lanczos is None:
         if not isfinite(n):
             raise ValueError(f"n must be finite; got {n}; with --lanczos it may be inf")
-        spectrum = chosen.sample(count("n", n), rng=seed, runs=runs)
+        spectrum = chosen.sample(_fitting(count("n", n)), rng=seed, runs=runs)
     else:
         spectrum = chosen.lanczos(n, lanczos, rng=seed, runs=runs)
     values = _values(chosen, spectrum)
@@ -91,6 +91,19 @@ def sample(
             "kolmogorov": distance,
         }
     )
+
+
+def _fitting(n: int) -> int:
+    """Return the size, or say that a matrix of it does not fit into memory."""
+    from rmtland.estimate.krylov_basis import available_bytes
+
+    need, free = 24 * n**2, available_bytes()  # the matrix, what it is summed from, its reduction
+    if free is not None and need > free:
+        raise ValueError(
+            f"matrices of size {n:.15g} take {need / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are "
+            "free: take a smaller --n, or --lanczos STEPS, which forms none"
+        )
+    return n
 
 
 def _title(chosen: HessianModel, spectrum: Spectrum) -> str:

@@ -123,6 +123,7 @@ def test_advice_on_a_torch_model(rmtland, tmp_path):
         (["Semicircle()"], "negative curvatures"),
         (["nothing.npy"], "there is no file"),
         ([LAW, "--steps", "0"], "steps must be"),
+        ([LAW, "--steps", "100000000"], "--steps is at most 10000"),
         ([LAW, "--objective", "speed"], "objective"),
         ([LAW, "--dimension", "1"], "dimension must be"),
         (["wishart-wigner"], "negative curvatures"),

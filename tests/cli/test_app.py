@@ -192,6 +192,10 @@ def test_version(rmtland):
         (("overlay", "--eigenvalues", "f", "--seed", "-1"), "seed must be .* at least 0; got -1"),
         (("measure", "own:f", "--seed", "-1"), "seed must be an integer of at least 0; got -1"),
         ((*TINY, "--max-steps", "-1"), "max_steps must be an integer of at least 0"),
+        (
+            ("sample", *SPECTRUM[1:], "--n", "1e30"),
+            "GiB are free: take a smaller --n, or --lanczos",
+        ),
         # what the parser finds
         ((*SPECTRUM, "--phi", "abc"), "--phi.*valid"),
         ((*TINY, "--width", "3.5"), "--width.*valid"),

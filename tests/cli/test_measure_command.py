@@ -42,6 +42,9 @@ def jax_model():
 def pair():
     return 1, 2
 
+def state():
+    return {"weight": one()}
+
 number = 3
 """
 LOOK_AT_PICTURES = set()
@@ -155,6 +158,7 @@ def test_a_jax_model(rmtland):
         (("own:nothing",), "own has no function 'nothing'; there are operator, mostly_zero"),
         (("own:number",), "has no function 'number'"),
         (("own:pair",), "got a tuple of 2"),
+        (("own:state",), "(loss, params, data) or an operator; got dict"),
         (("own:operator", "--part", "residual"), "are for models"),
         (("own:operator", "--double"), "are for models"),
         (("own:operator", "--families", "gumbel"), "unknown family 'gumbel'"),
@@ -309,8 +313,8 @@ def test_eigenvalues_by_likelihood_without_spikes(rmtland):
     ("options", "message"),
     [
         (("--method", "moments"), "unknown method 'moments'"),
-        (("--outliers", "some"), "unknown outliers 'some'"),
-        (("--outliers", "-1"), "unknown outliers '-1'"),
+        (("--outliers", "some"), "--outliers takes keep, exclude, or how many; got 'some'"),
+        (("--outliers", "-1"), "how many; got '-1'"),
         (("--outliers", "51"), "half of the 100 eigenvalues; got 51"),
         (("--families", "wishart-wigner", "--method", "likelihood"), "joint density"),
     ],
