@@ -25,6 +25,7 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rmtland.synonyms import PACKAGE, meant
 from rmtland.typing import Array, Record
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ _LONGEST, _DEEPEST, _LARGEST, _MOST_WORDS = 2000, 30, 1e12, 5000
 
 _CONSTANTS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
 """Numbers with names: ends of unbounded laws, and what laws refuse in their own words."""
+
+_NO_OPERATORS = " (no operators between laws: free_sum(a, b), free_product(a, b))"
 
 _NUMBERS: dict[type[ast.operator], Callable[[Array, Array], Array]] = {
     ast.Add: operator.add,
@@ -155,14 +158,16 @@ def _value(node: ast.AST, depth: int) -> Any:
             _require_known(name)
             raise ValueError(f"{name!r} is not a law: give it parameters, as in {name}(...)")
     raise ValueError(
-        f"{ast.unparse(node)!r} has no place in a law; take names, numbers and tuples "
-        "(no operators between laws: free_sum(a, b), free_product(a, b))"
+        f"{ast.unparse(node)!r} has no place in a law; take names, numbers and tuples"
+        + _NO_OPERATORS
     )
 
 
 def _require_known(name: str) -> None:
     if name not in NAMES:
-        raise ValueError(f"unknown name {name!r} in a law; known are {', '.join(NAMES)}")
+        here = (meant(name, PACKAGE) or "").removeprefix("rmtland.")
+        there = f"{here} is what is meant" if here in NAMES else f"known are {', '.join(NAMES)}"
+        raise ValueError(f"unknown name {name!r} in a law; {there}")
 
 
 def _called(name: str, arguments: list[ast.expr], keywords: list[ast.keyword], depth: int) -> Any:
@@ -252,7 +257,7 @@ def _short(degree: int, words: int, node: ast.AST) -> bool:
 def _number(node: ast.AST, depth: int) -> float:
     value = _value(node, depth + 1)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{ast.unparse(node)!r} is not a number")
+        raise ValueError(f"{ast.unparse(node)!r} is not a number{_NO_OPERATORS}")
     return value
 
 

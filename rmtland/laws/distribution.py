@@ -270,7 +270,7 @@ class LawDistribution(LawTransforms):
         Returns
         -------
         float or ndarray
-            Places.
+            Quantiles, in the shape of `q`.
 
         Raises
         ------

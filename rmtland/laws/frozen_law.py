@@ -27,6 +27,7 @@ from scipy import stats
 
 from rmtland.arguments import callable_or_none, extended, finite, positive
 from rmtland.laws.expectations import expectation
+from rmtland.laws.transforms import rounded
 from rmtland.typing import Atoms, Real, Record, Support, Values
 
 if TYPE_CHECKING:
@@ -108,8 +109,11 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
             return float(m1), 0.0, None, None
         third = m3 - 3 * m1 * m2 + 2 * m1**3
         fourth = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
-        skewness = float(third) / float(var) ** 1.5
-        return float(m1), float(var), skewness, float(fourth / var**2) - 3
+        # In a unit near the standard deviation: neither its square nor its cube need be a float.
+        unit = Fraction(2) ** ((var.numerator.bit_length() - var.denominator.bit_length()) // 2)
+        skewness = float(third / unit**3) / float(var / unit**2) ** 1.5
+        variance = rounded(var, "the variance (law.std() is not)")
+        return float(m1), variance, skewness, float(fourth / var**2) - 3
 
     def _entropy(self) -> float:
         """Differential entropy; minus infinity for a law with atoms.

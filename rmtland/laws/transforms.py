@@ -32,7 +32,32 @@ from rmtland.laws.routes import LawRoutes
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import Complex, NumpyArray, Real, Scalar, Values
 
-__all__ = ["LawTransforms"]
+__all__ = ["LawTransforms", "rounded"]
+
+
+def rounded(exact: Fraction, name: str) -> float:
+    """Return the float next to an exact number, or say that there is none.
+
+    Parameters
+    ----------
+    exact : Fraction
+        The number.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    OverflowError
+        If it is beyond the largest float.
+    """
+    try:
+        return float(exact)
+    except OverflowError:
+        raise OverflowError(f"{name} is beyond the largest floating-point number") from None
 
 
 class LawTransforms(LawRoutes):
@@ -221,7 +246,7 @@ class LawTransforms(LawRoutes):
         float
             In the units of the eigenvalues.
         """
-        return float(self.free_cumulants(1)[0])
+        return rounded(self._exact_cumulants(1)[0], "the mean")
 
     def var(self) -> float:
         """Variance: the second free cumulant.
@@ -230,8 +255,13 @@ class LawTransforms(LawRoutes):
         -------
         float
             In the squared units of the eigenvalues, >= 0.
+
+        Raises
+        ------
+        OverflowError
+            If it is beyond the range of a float; `std` is not.
         """
-        return float(self.free_cumulants(2)[1])
+        return rounded(self._exact_cumulants(2)[1], "the variance (std is not)")
 
     def std(self) -> float:
         """Return the standard deviation, the root of the variance.
@@ -285,7 +315,8 @@ class LawTransforms(LawRoutes):
         .. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
                University Press, 2006, theorem 16.15 and corollary 16.16.
         """
-        return float(self._exact_moments(length("k", k, min_value=0))[-1])
+        moment = self._exact_moments(length("k", k, min_value=0))[-1]
+        return rounded(moment, f"the moment of order {k}")
 
     def free_cumulants(self, k: int) -> Real:
         r"""First free cumulants: the mean, the variance and those of higher order.
@@ -308,5 +339,9 @@ class LawTransforms(LawRoutes):
             If `k` is not positive.
         TypeError
             If `k` is no integer.
+        OverflowError
+            If a cumulant is beyond the range of a float.
         """
-        return np.array([float(value) for value in self._exact_cumulants(length("k", k))])
+        exact = self._exact_cumulants(length("k", k))
+        names = [f"the free cumulant of order {order + 1}" for order in range(k)]
+        return np.array([rounded(*pair) for pair in zip(exact, names, strict=True)])

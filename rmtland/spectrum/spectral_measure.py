@@ -137,12 +137,12 @@ class SpectralMeasure:
         Parameters
         ----------
         z : array_like of complex
-            Points off the eigenvalues, any shape.
+            Points, any shape.
 
         Returns
         -------
         complex or ndarray of complex128
-            G(z), in the shape of `z`.
+            G(z), in the shape of `z`; infinite at an eigenvalue.
 
         Raises
         ------
@@ -151,7 +151,10 @@ class SpectralMeasure:
         TypeError
             If the points are not numbers.
         """
-        return _averaged(self.measure, complex_points("z", z), lambda distance: 1 / distance)
+        place = complex_points("z", z)
+        at = (place.imag == 0) & np.isin(place.real, self.measure[0])
+        value = _averaged(self.measure, np.where(at, 1j, place), lambda distance: 1 / distance)
+        return number_or_array(np.where(at, complex(np.inf, 0.0), value)) if at.any() else value
 
     @overload
     def smoothed_pdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]

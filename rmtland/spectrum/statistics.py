@@ -26,6 +26,10 @@ Examples
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Callable
+
 import numpy as np
 
 from rmtland.arguments import (
@@ -155,9 +159,25 @@ class SpectralStatistics(SpectralMeasure):
         -------
         float
             In the squared units of the eigenvalues, >= 0.
+
+        Raises
+        ------
+        OverflowError
+            If it is beyond the largest floating-point number; `std` is not.
         """
+        variance, unit = self._variance()
+        return _of_units(variance, 2 * unit, "the variance (std is not)")
+
+    def _variance(self) -> tuple[float, int]:
+        """Variance and k, in units of 2^k: 0 unless it is close to what floats can hold."""
         nodes, weights = self.measure
-        return float(np.sum(weights * (nodes - self.mean()) ** 2))
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = float(np.sum(weights * (nodes - self.mean()) ** 2))
+        if sys.float_info.min / sys.float_info.epsilon <= variance < math.inf:
+            return variance, 0
+        unit = math.frexp(float(np.abs(nodes).max()))[1]
+        nodes = np.ldexp(nodes, -unit)
+        return float(np.sum(weights * (nodes - np.sum(weights * nodes)) ** 2)), unit
 
     def std(self) -> float:
         """Return the standard deviation of the spectral measure of all runs together.
@@ -167,7 +187,8 @@ class SpectralStatistics(SpectralMeasure):
         float
             In the units of the eigenvalues, >= 0.
         """
-        return float(np.sqrt(self.var()))
+        variance, unit = self._variance()
+        return math.ldexp(math.sqrt(variance), unit)
 
     def moment(self, k: int) -> float:
         """Moment of order `k` about zero.
@@ -188,9 +209,16 @@ class SpectralStatistics(SpectralMeasure):
             If `k` is negative.
         TypeError
             If `k` is no integer.
+        OverflowError
+            If the moment is beyond the largest floating-point number.
         """
         nodes, weights = self.measure
-        return float(np.sum(weights * nodes ** count("k", k, min_value=0)))
+        return _of_powers(
+            nodes,
+            count("k", k, min_value=0),
+            lambda powers: float(np.sum(weights * powers)),
+            f"the moment of order {k}",
+        )
 
     def moment_error(self, k: int) -> float:
         """Return the standard error of the moment over runs; infinite for one run.
@@ -211,12 +239,39 @@ class SpectralStatistics(SpectralMeasure):
             If `k` is negative.
         TypeError
             If `k` is no integer.
+        OverflowError
+            If the error is beyond the largest floating-point number.
         """
-        powers = self.nodes ** count("k", k, min_value=0)
-        return _standard_error((self._weights * powers).sum(axis=1))
+        order = count("k", k, min_value=0)
+        if self.runs < 2:
+            return math.inf
+        return _of_powers(
+            self.nodes,
+            order,
+            lambda powers: _standard_error((self._weights * powers).sum(axis=1)),
+            f"the error of the moment of order {k}",
+        )
 
 
 def _standard_error(values: Real) -> float:
     if values.size < 2:
         return float("inf")
     return float(values.std(ddof=1) / np.sqrt(values.size))
+
+
+def _of_powers(nodes: Real, k: int, statistic: Callable[[Real], float], name: str) -> float:
+    """Return a linear statistic of nodes^k, in units of their own where the powers overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        plain = statistic(nodes**k)
+    if math.isfinite(plain):
+        return plain
+    unit = math.frexp(float(np.abs(nodes).max()))[1]
+    return _of_units(statistic(np.ldexp(nodes, -unit) ** k), k * unit, name)
+
+
+def _of_units(value: float, unit: int, name: str) -> float:
+    """Return value 2^unit, or say that no floating-point number holds it."""
+    try:
+        return math.ldexp(value, unit)
+    except OverflowError:
+        raise OverflowError(f"{name} is beyond the largest floating-point number") from None

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from rmtland import Semicircle, Spectrum, WishartPlusWigner
+from rmtland import EmpiricalLaw, Semicircle, Spectrum, WishartPlusWigner
 
 quick = examples(100)
 finite_nodes = hnp.arrays(
@@ -207,6 +207,28 @@ def test_index_of_a_quadrature_is_its_mass_below_zero():
     assert spectrum.index() == 0.3125
     assert spectrum.index(0) == 0.5625
     assert spectrum.index_error() == pytest.approx(0.375 / math.sqrt(2) / math.sqrt(2), rel=1e-14)
+
+
+@pytest.mark.parametrize("make", [Spectrum, EmpiricalLaw], ids=["spectrum", "law"])
+@pytest.mark.parametrize("unit", [1e-200, 1e200, 5e307])
+def test_deviations_of_any_size_and_moments_that_no_number_holds(make, unit):
+    found = make(np.array([1.0, 3.0]) * unit)
+    assert (found.mean(), found.std()) == pytest.approx((2 * unit, unit), rel=1e-15)
+    assert make([-unit, unit]).moment(3) == 0
+    if unit < 1:
+        assert found.var() == found.moment(2) == 0
+        return
+    for ask in (found.var, lambda: found.moment(2), lambda: found.moment(11)):
+        with pytest.raises(
+            OverflowError, match=r"(variance|order (2|11)\b).* is beyond the largest"
+        ):
+            ask()
+
+
+def test_the_transform_is_infinite_at_an_eigenvalue():
+    found = Spectrum([1.0, 2.0]).stieltjes([1.0, 1.5, 1.0 + 1.0j])
+    np.testing.assert_array_equal(found, [np.inf, 0.0, -0.25 - 0.75j])
+    assert Spectrum([1.0, 2.0]).stieltjes(2.0) == EmpiricalLaw([1.0, 2.0]).stieltjes(2.0)
 
 
 def test_moments_and_their_errors_over_runs():
