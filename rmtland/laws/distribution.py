@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import choice, positive
-from rmtland.laws.pointwise import pointwise, probabilities
+from rmtland.laws.pointwise import between_infinities, pointwise, probabilities
 from rmtland.laws.quadrature import mass_by_quadrature
 from rmtland.laws.quantiles import in_order, require_inverse
 from rmtland.laws.routes import LawRoutes
@@ -148,7 +148,7 @@ class LawDistribution(LawTransforms):
         Parameters
         ----------
         x : array_like of float
-            Points, any shape.
+            Points, any shape; infinities are allowed.
         eta : float
             Half-width of the Cauchy density (Lorentzian broadening), positive.
 
@@ -160,10 +160,14 @@ class LawDistribution(LawTransforms):
         Raises
         ------
         ValueError, TypeError
-            If eta is no positive number, or a point is NaN or infinite.
+            If eta is no positive number, or a point is NaN.
         """
         height = positive("eta", eta)
-        return pointwise(lambda x: -self.stieltjes(x + 1j * height).imag / np.pi, x)
+
+        def density(x: Real) -> Real:
+            return -self.stieltjes(x + 1j * height).imag / np.pi
+
+        return pointwise(lambda x: between_infinities(density, x, last=0.0), x)
 
     @overload
     def smoothed_cdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
@@ -179,7 +183,7 @@ class LawDistribution(LawTransforms):
         Parameters
         ----------
         x : array_like of float
-            Points, any shape.
+            Points, any shape; infinities are allowed.
         eta : float
             Half-width of the Cauchy density, positive.
 
@@ -191,10 +195,14 @@ class LawDistribution(LawTransforms):
         Raises
         ------
         ValueError, TypeError
-            If eta is no positive number, or a point is NaN or infinite.
+            If eta is no positive number, or a point is NaN.
         """
         height = positive("eta", eta)
-        return pointwise(lambda x: 1 - self.log_potential(x + 1j * height).imag / np.pi, x)
+
+        def mass(x: Real) -> Real:
+            return 1 - self.log_potential(x + 1j * height).imag / np.pi
+
+        return pointwise(lambda x: between_infinities(mass, x, last=1.0), x)
 
     @overload
     def mass_below(self, x: Scalar) -> float: ...  # type: ignore[overload-overlap]

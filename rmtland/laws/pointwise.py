@@ -21,7 +21,7 @@ from rmtland.arrays import number_or_array
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Complex, NumpyArray, Real, Values
 
-__all__ = ["half_planes", "pointwise", "probabilities", "upper_half_plane"]
+__all__ = ["between_infinities", "half_planes", "pointwise", "probabilities", "upper_half_plane"]
 
 
 def probabilities(name: str, q: ArrayLike) -> Real:
@@ -78,6 +78,32 @@ def pointwise(function: Callable[[NumpyArray], NumpyArray], x: ArrayLike) -> Val
     """
     array = points("x", x)
     return number_or_array(function(array.ravel()).reshape(array.shape))
+
+
+def between_infinities(function: Callable[[Real], Real], x: Real, *, last: float) -> Real:
+    """Apply a function of the line whose limits are known, 0 on the left and `last` on the right.
+
+    Parameters
+    ----------
+    function : callable
+        Takes finite points, shape (n,) or that of x, and returns as many values.
+    x : ndarray of float
+        Points, infinite ones too.
+    last : float
+        Limit on the right.
+
+    Returns
+    -------
+    ndarray of float
+        Values, in the shape of x.
+    """
+    inside = np.isfinite(x)
+    if inside.all():
+        return function(x)
+    value = np.where(x > 0, last, 0.0)
+    if inside.any():
+        value[inside] = function(x[inside])
+    return value
 
 
 def half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Values:

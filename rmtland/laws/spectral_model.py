@@ -44,6 +44,7 @@ import numpy as np
 from rmtland.arguments import choice, points, positive
 from rmtland.arrays import number_or_array
 from rmtland.laws.law import Law
+from rmtland.laws.pointwise import between_infinities
 from rmtland.spectrum import Spectrum
 from rmtland.synonyms import LAWS, MODELS, WithSynonyms, leading_name, meant
 from rmtland.typing import ArrayLike, Complex, Real, Rng, Scalar, Values
@@ -122,8 +123,12 @@ class SpectralModel(WithSynonyms, abc.ABC):
         TypeError
             If `eta` is no real number, or `x` holds no real numbers.
         """
-        z = points("x", x) + 1j * positive("eta", eta)
-        return number_or_array(-np.asarray(self.stieltjes(z)).imag / np.pi)
+        place, height = points("x", x), positive("eta", eta)
+
+        def density(x: Real) -> Real:
+            return -np.asarray(self.stieltjes(x + 1j * height)).imag / np.pi
+
+        return number_or_array(between_infinities(density, place, last=0.0))
 
     @overload
     def smoothed_cdf(self, x: Scalar, *, eta: float) -> float: ...  # type: ignore[overload-overlap]
@@ -151,8 +156,12 @@ class SpectralModel(WithSynonyms, abc.ABC):
         TypeError
             If `eta` is no real number, or `x` holds no real numbers.
         """
-        z = points("x", x) + 1j * positive("eta", eta)
-        return number_or_array(1 - np.asarray(self.law.log_potential(z)).imag / np.pi)
+        place, height = points("x", x), positive("eta", eta)
+
+        def mass(x: Real) -> Real:
+            return 1 - np.asarray(self.law.log_potential(x + 1j * height)).imag / np.pi
+
+        return number_or_array(between_infinities(mass, place, last=1.0))
 
     def index(self) -> float:
         """Fraction of negative eigenvalues: the mass strictly below zero.

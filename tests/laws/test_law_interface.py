@@ -124,6 +124,8 @@ def test_smoothed_density_is_the_convolution(law):
         assert density == pytest.approx(expected, rel=1e-11 + blur(law))
         expected, _ = expectation(law, lambda t, x=point: 0.5 + np.arctan((x - t) / eta) / np.pi)
         assert mass == pytest.approx(expected, rel=1e-11 + blur(law))
+    assert law.smoothed_pdf([-math.inf, math.inf], eta=eta).tolist() == [0, 0]
+    assert law.smoothed_cdf([-math.inf, math.inf], eta=eta).tolist() == [0, 1]
     for bad in (0.0, -1.0, math.nan):
         with pytest.raises(ValueError, match="eta must be"):
             law.smoothed_pdf(x, eta=bad)

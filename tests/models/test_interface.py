@@ -274,11 +274,13 @@ def test_transforms_agree_with_one_another(case):
     assert model.smoothed_pdf(x, eta=eta) == pytest.approx(-g.imag / np.pi, rel=1e-5)
     assert np.asarray(model.stieltjes(z.conj())) == pytest.approx(g.conj(), rel=1e-9)
     assert np.ndim(model.smoothed_pdf(x[0], eta=eta)) == 0
+    assert model.smoothed_pdf([-np.inf, np.inf], eta=eta).tolist() == [0, 0]
     assert np.shape(model.smoothed_pdf(x.reshape(3, 1), eta=eta)) == (3, 1)
     if case.name == "population H1, tanh":
         with pytest.raises(ValueError, match="closed form"):
             model.smoothed_cdf(x, eta=eta)
         return
+    assert model.smoothed_cdf([-np.inf, np.inf], eta=eta).tolist() == [0, 1]
     ends = model.smoothed_cdf(np.stack([x - 1e-3 * eta, x + 1e-3 * eta]), eta=eta)
     slope = (ends[1] - ends[0]) / (2e-3 * eta)
     assert slope == pytest.approx(model.smoothed_pdf(x, eta=eta), rel=1e-3)

@@ -24,8 +24,9 @@ from typing import ClassVar
 import numpy as np
 
 from rmtland.arguments import count, points, positive
+from rmtland.arrays import number_or_array
 from rmtland.laws import SpectralModel
-from rmtland.laws.pointwise import upper_half_plane
+from rmtland.laws.pointwise import between_infinities, upper_half_plane
 from rmtland.models.far_field import variance_from_above
 from rmtland.models.smoothed_index import trusted_index
 from rmtland.solution import Solution
@@ -192,11 +193,14 @@ class AboveAxis(SpectralModel):
         ConvergenceError
             If a point is not solved.
         """
-        z = points("x", x) + 1j * positive("eta", eta)
+        place, height = points("x", x), positive("eta", eta)
         limit = self._tolerance if tolerance is None else tolerance
-        value = self.solve(z, tolerance=limit, progress=progress).value
-        density = -value.imag / np.pi
-        return density if density.shape else density.item()
+
+        def density(x: Real) -> Real:
+            value = self.solve(x + 1j * height, tolerance=limit, progress=progress).value
+            return np.asarray(-value.imag / np.pi)
+
+        return number_or_array(between_infinities(density, place, last=0.0))
 
     def smoothed_cdf(
         self,
@@ -235,10 +239,13 @@ class AboveAxis(SpectralModel):
         ConvergenceError
             If a point is not solved.
         """
-        z = points("x", x) + 1j * positive("eta", eta)
+        place, height = points("x", x), positive("eta", eta)
         limit = {} if tolerance is None else {"tolerance": tolerance}
-        levels = np.asarray(self.cdf_above(z, progress=progress, **limit))
-        return levels if levels.shape else levels.item()
+
+        def mass(x: Real) -> Real:
+            return np.asarray(self.cdf_above(x + 1j * height, progress=progress, **limit))
+
+        return number_or_array(between_infinities(mass, place, last=1.0))
 
 
 def above_axis(z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:

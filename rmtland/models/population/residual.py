@@ -37,8 +37,9 @@ import numpy as np
 from scipy.special import wofz
 
 from rmtland.arguments import points, positive
+from rmtland.arrays import number_or_array
 from rmtland.deprecation import renamed_method
-from rmtland.laws.pointwise import upper_half_plane
+from rmtland.laws.pointwise import between_infinities, upper_half_plane
 from rmtland.models.linear.residual_law import LinearResidualLaw
 from rmtland.models.population.equation import covariance_rule
 from rmtland.models.population.network import PopulationNetwork
@@ -273,9 +274,12 @@ class PopulationResidual:
         -------
         float or ndarray
         """
-        z = points("x", x) + 1j * positive("eta", eta)
-        density = -self.solve(z).value.imag / np.pi
-        return density if density.shape else density.item()
+        place, height = points("x", x), positive("eta", eta)
+
+        def density(x: Real) -> Real:
+            return np.asarray(-self.solve(x + 1j * height).value.imag / np.pi)
+
+        return number_or_array(between_infinities(density, place, last=0.0))
 
     def index(self) -> float:
         """Mass strictly below zero: half of what is not an atom there, as e and -e are alike.
