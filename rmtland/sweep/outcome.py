@@ -135,7 +135,9 @@ def attempt(
 def _leave_to_caller(error: BaseException) -> None:
     """Raise Ctrl-C again where it reaches this thread: workers leave it to their parent."""
     main = threading.current_thread() is threading.main_thread()
-    if isinstance(error, KeyboardInterrupt) and main and multiprocessing.parent_process() is None:
+    # not isinstance, which asks the error itself for its class
+    interrupt = issubclass(type(error), KeyboardInterrupt)
+    if interrupt and main and multiprocessing.parent_process() is None:
         raise error
 
 

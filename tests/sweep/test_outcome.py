@@ -160,6 +160,11 @@ class NoName(Exception, metaclass=Nameless):
     pass
 
 
+class NoClass(Exception):
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -185,6 +190,15 @@ def test_an_error_of_any_kind_is_data(error):
     assert failed.message == ("so" if type(error) is Base else failed.message)
     failed.message.encode("utf-8")
     assert "in wrong" in failed.traceback or "cannot be read" in failed.traceback
+
+
+def test_an_error_that_does_not_tell_its_class_is_data():
+    """It ended the process of the worker, or the whole sweep."""
+
+    def wrong():
+        raise NoClass
+
+    assert attempt(wrong, {}, None, None).type == "NoClass"
 
 
 def test_an_interrupt_that_a_task_raises_in_a_thread_is_its_own():
