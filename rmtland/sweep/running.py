@@ -104,8 +104,8 @@ def run(
     OSError
         If the store cannot be written (disk full, no permission); what is stored stays.
     TypeError
-        If the task does not take these parameters, or cannot be sent to the workers, or `progress`
-        is no truth value.
+        If the task does not take these parameters, or cannot be sent to the workers, or
+        `retry_failed` or `progress` is no truth value.
     ValueError
         If `threads` is below 1, or `retries` or `losses` below 0.
 
@@ -122,6 +122,7 @@ def run(
     executor = _checked_executor(executor)
     threads = None if threads is None else count("threads", threads)
     retries, losses = count("retries", retries, min_value=0), count("losses", losses, min_value=0)
+    retry_failed = truth("retry_failed", retry_failed)
     progress = None if progress is None else truth("progress", progress)
     keys = tuple(grid)
     _check_arguments(task, keys)

@@ -177,6 +177,8 @@ def test_bad_results_and_exits_are_failures():
 def test_progress_that_is_no_truth_value_is_refused(progress):
     with pytest.raises(TypeError, match="progress must be True or False"):
         run(print, Grid({"x": [1]}, seeds=1), progress=progress)
+    with pytest.raises(TypeError, match="retry_failed must be True or False"):
+        run(print, Grid({"x": [1]}, seeds=1), retry_failed=progress)
 
 
 def test_a_task_that_cannot_travel():
