@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from rmtland.comparison.distances import merged_nodes
+from rmtland.comparison.distances import at_zero, merged_nodes
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
@@ -59,6 +59,8 @@ def kolmogorov(eigenvalues: Real, law: Law) -> float:
     else:
         upper = np.asarray(law.cdf(places))
     lower = upper - atoms
+    if not isinstance(law, FreeSum):
+        upper, lower = at_zero(law, places, upper, lower, spectrum.zero_tolerance)
     return float(max(np.abs(upper - above).max(), np.abs(lower - (above - mass)).max()))
 
 

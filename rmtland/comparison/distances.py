@@ -42,7 +42,7 @@ from rmtland.spectrum import Spectrum
 from rmtland.synonyms import COMPARISONS, WithSynonyms
 from rmtland.typing import Real, Record
 
-__all__ = ["Comparison", "compare", "merged_nodes"]
+__all__ = ["Comparison", "at_zero", "compare", "merged_nodes"]
 
 _POINTS = 256
 """Quantiles at which smoothed distribution functions are compared."""
@@ -200,10 +200,11 @@ def compare(
     places = np.array([place for place, _ in law.atoms])
     grid = _grid(nodes, places, law, pieces)
     cdf, below = _values(law, grid, places)
+    upper, lower = at_zero(law, grid, cdf, below, tolerance)
     right = steps[np.searchsorted(nodes, grid, side="right")]
     left = steps[np.searchsorted(nodes, grid, side="left")]
     at = np.searchsorted(grid, np.concatenate([nodes, places]))
-    kolmogorov = max(np.abs(cdf - right)[at].max(), np.abs(below - left)[at].max())
+    kolmogorov = max(np.abs(upper - right)[at].max(), np.abs(lower - left)[at].max())
     exact = pieces._replace(
         margin_low=np.zeros(pieces.low.shape), margin_high=np.zeros(pieces.low.shape)
     )
@@ -327,6 +328,35 @@ def merged_nodes(spectrum: Spectrum, law: Law, tolerance: float) -> tuple[Real, 
     total = np.zeros(np.count_nonzero(is_new))
     np.add.at(total, np.cumsum(is_new) - 1, weights)
     return nodes[is_new], total
+
+
+def at_zero(law: Law, nodes: Real, cdf: Real, below: Real, tolerance: float) -> tuple[Real, Real]:
+    """Distribution function with the mass of the law within the tolerance of zero put there too.
+
+    Eigenvalues that close to zero are at zero (`merged_nodes`): what the law has there is no
+    distance, however much it is, as for products of many matrices.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    nodes : ndarray
+        Where its distribution function was asked.
+    cdf, below : ndarray
+        Its values there, and its limits from the left.
+    tolerance : float
+        As for `merged_nodes`.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Both, changed at zero.
+    """
+    zero = nodes == 0
+    if not tolerance or not zero.any():
+        return cdf, below
+    low, high = law.mass_below(-tolerance), law.cdf(tolerance)
+    return np.where(zero, high, cdf), np.where(zero, low, below)
 
 
 def _ends(spectrum: Spectrum) -> tuple[float, float]:

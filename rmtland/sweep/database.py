@@ -183,6 +183,12 @@ def create(path: Path) -> None:
         raise PermissionError(
             errno.EACCES, "cannot make a store in a folder that is not writable", str(path.parent)
         ) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            error.errno, "there is no room to make a store; make room and run again", str(path)
+        ) from error
 
 
 def connect(path: Path | None, mode: str) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from rmtland import (
     Discrete,
+    FussCatalan,
     MarchenkoPastur,
     Semicircle,
     Spectrum,
@@ -21,6 +22,7 @@ from rmtland import (
     fit,
     free_sum,
 )
+from rmtland.audit.distance import kolmogorov
 from rmtland.comparison import outliers
 from rmtland.free import FreeLevy
 from rmtland.laws import LevyTriplet
@@ -212,6 +214,18 @@ def test_a_stated_tolerance_gathers_zeros():
     result = compare(spectrum, law, zero_tolerance=1e-6)
     assert result.spectrum_index == 0
     assert result.kolmogorov == pytest.approx(1 / 16, abs=1e-13)
+
+
+def test_mass_of_a_law_within_rounding_of_zero_is_no_distance():
+    """A product of many matrices has much of it there; eigenvalues that close are told as zero."""
+    law = FussCatalan(12.0)
+    q = (np.arange(64) + 0.5) / 64
+    spectrum = Spectrum(law.ppf(q))
+    assert law.cdf(spectrum.zero_tolerance) > 0.05
+    assert compare(spectrum, law).kolmogorov == pytest.approx(1 / 128, abs=1e-9)
+    assert kolmogorov(spectrum.eigenvalues, law) == compare(spectrum, law).kolmogorov
+    both = Spectrum(np.concatenate([-spectrum.nodes[0], spectrum.nodes[0]]))
+    assert compare(both, law).kolmogorov == pytest.approx(0.5, abs=0.07)
 
 
 # Wasserstein ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import sweep_tasks
 
-from rmtland.sweep import Counts, Grid, Results, Serial, Store, StoreError, run
+from rmtland.sweep import Counts, Grid, Results, Serial, Store, StoreError, database, run
 from rmtland.sweep.outcome import Done, Failed
 
 GRID = Grid({"x": [0.5, 1.0, 2.0]}, seeds=4)
@@ -281,6 +281,16 @@ def test_a_store_in_memory_is_closed_with_its_last_user():
     assert count == 12
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         db.execute("SELECT 1")
+
+
+def test_a_store_that_finds_no_room_names_its_file(tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(database, "atomic_write", full)
+    with pytest.raises(OSError, match=r"no room to make a store.*new\.db") as caught:
+        Store(tmp_path / "new.db")
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_disk_full_loses_nothing(path):
