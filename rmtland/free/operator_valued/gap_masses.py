@@ -40,6 +40,7 @@ _CLOSER = 10.0 ** -np.arange(4.0, 16.0)
 _SLOW = 0.03  # of the mass two decades higher; a bounded density leaves 0.01
 _SAME_PLACE = 1e-9  # of the radius, by which places of one atom differ
 _SEEN = 0.03  # of the mass of an atom, as it is rounded to a rank
+_OUTSIDE = 3e-11  # mass that may be missing
 _SETTLED = 1e-2  # relative change of a mass with the height that an atom has at most
 
 
@@ -243,9 +244,8 @@ class GapMasses:
             levels.append(1 - sum(mass for _, mass in between))
         return np.array(levels)
 
-    @staticmethod
-    def require_law(found: Structure, levels: Real) -> None:
-        """Raise where masses do not make a law."""
+    def require_law(self, found: Structure, levels: Real) -> None:
+        """Raise where masses do not make a law, or some lie outside of what was found."""
         masses = np.array([mass for _, mass in found.atoms])
         total = float(masses.sum()) if masses.size else 0.0
         rises = np.diff(levels)
@@ -260,6 +260,15 @@ class GapMasses:
             raise ConvergenceError(
                 f"masses do not make a law: atoms {found.atoms}, bands {found.bands} with masses "
                 f"{rises.tolist()}; take another route, or perturb a coefficient"
+            )
+        places = [*(end for band in found.bands for end in band), *(x for x, _ in found.atoms)]
+        low, high = min(places), max(places)
+        around = self._points.mass_around(low, high)
+        rounding = abs(self._points.mass_around(-self._points.radius, self._points.radius) - 1)
+        if abs(around - 1) > max(_OUTSIDE, 10 * rounding):
+            raise ConvergenceError(
+                f"bands and atoms were found from {low:.6g} to {high:.6g}, where the mass is not 1 "
+                f"but {around:.12g}; take another route, or leave out what is so small"
             )
 
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,14 +35,16 @@ from rmtland.free.operator_valued.hard_edges import HardEdge, hard_edge
 from rmtland.free.operator_valued.inner_singularities import InnerSingularity, inner_singularity
 from rmtland.free.operator_valued.rank_values import small_ranks
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
-from rmtland.free.operator_valued.seen_points import SeenPoints
+from rmtland.free.operator_valued.seen_points import WHOLE, SeenPoints
+from rmtland.solution import ConvergenceError
 from rmtland.typing import Logical, Real
 
 __all__ = ["SupportSearch"]
 
 _COARSE = 160
 _FINE = 400
-_MIN_MASS = 1e-9
+_MIN_MASS = 1e-12
+_MOST_CELLS = 200  # at one time, in which mass is sought between neighbours outside
 _CUSP = 1e-11
 _BEYOND = np.array([1e-3, 1e-2, 0.1, 0.3])  # shares of the way from an edge into its band
 _LEVEL = 1e-9  # a level of the distribution function is reached
@@ -140,10 +143,12 @@ class SupportSearch:
         ends = np.array([[i, j + 1] for i, j in zip(changes[::2], changes[1::2], strict=False)])
         if not ends.size:
             return x, inside
-        levels = self.points.at(x[ends.ravel()]).level.reshape(ends.shape)
+        seen = self.points.at(x)
+        levels, density = seen.level[ends], np.where(seen.density < np.inf, seen.density, 0.0)
         kept = np.ones(x.size, dtype=np.bool_)
         for (low, high), (below, above) in zip(ends, levels, strict=True):
-            if above - below < _MIN_MASS:
+            mass = np.trapezoid(density[low : high + 1], x[low : high + 1]) / np.pi
+            if above - below < _MIN_MASS and mass < 0.5:  # otherwise all of it, and a whole turn
                 kept[low + 1 : high] = False
         return x[kept], inside[kept]
 
@@ -153,33 +158,37 @@ class SupportSearch:
         """Add points in bands that fall between two neighbours outside; atoms go to the list."""
         levels = self.points.at(x).level - mass_up_to(x, atoms)
         known = tuple(atoms)
-        cells = [
-            (x[i], x[i + 1], levels[i], levels[i + 1])
-            for i in range(x.size - 1)
-            if not (inside[i] or inside[i + 1])
-            and levels[i + 1] - levels[i]
-            > _MIN_MASS + 1e-6 * sum(mass for place, mass in atoms if x[i] <= place <= x[i + 1])
-        ]
+        cells = np.column_stack([x[:-1], x[1:], levels[:-1], levels[1:]])
+        beside = np.array([sum(m for at, m in atoms if a <= at <= b) for a, b in pairwise(x)])
+        rising = _is_rise(levels[1:] - levels[:-1], beside)
+        cells = cells[rising & ~(inside[1:] | inside[:-1])]
         extra: list[tuple[float, bool]] = []
-        while cells:
-            low, high, below, above = cells.pop()
-            middle = (low + high) / 2
-            if high - low <= 1e-14 * self.points.radius:
+        while len(cells):
+            if len(cells) > _MOST_CELLS:
+                raise ConvergenceError(
+                    f"the distribution function rises between more than {_MOST_CELLS} neighbours "
+                    "outside of bands: masses or coefficients of very different sizes are lost in "
+                    "rounding; take another route, or leave the smallest out"
+                )
+            narrow = cells[:, 1] - cells[:, 0] <= 1e-14 * self.points.radius
+            for low, high, below, above in cells[narrow].tolist():
                 atoms.append((self.masses.place_between(low, high), above - below))
-                continue
-            seen = self.points.at(np.array([middle]))
-            if seen.inside[0]:
-                if not np.isnan(seen.level[0]):
-                    extra.append((middle, True))
-                    continue
-                middle += 0.2 * (high - low)  # an atom, hit exactly
-                seen = self.points.at(np.array([middle]))
-            extra.append((middle, False))
-            level = float(seen.level[0] - mass_up_to(np.array([middle]), known)[0])
-            if level - below > _MIN_MASS:
-                cells.append((low, middle, below, level))
-            if above - level > _MIN_MASS:
-                cells.append((middle, high, level, above))
+            cells = cells[~narrow]
+            low, high, below, above = cells.T
+            middle = (low + high) / 2
+            seen = self.points.at(middle)
+            found = seen.inside & ~np.isnan(seen.level)
+            hit = seen.inside & np.isnan(seen.level)  # an atom, hit exactly
+            middle[hit] += 0.2 * (high - low)[hit]
+            extra += zip(middle.tolist(), found.tolist(), strict=True)
+            level = self.points.at(middle).level - mass_up_to(middle, known)
+            left, right = ~found & _is_rise(level - below), ~found & _is_rise(above - level)
+            cells = np.concatenate(
+                [
+                    np.column_stack([low, middle, below, level])[left],
+                    np.column_stack([middle, high, level, above])[right],
+                ]
+            )
         return _merged(x, inside, extra)
 
     def _with_hidden_gaps(self, x: Real, inside: Logical) -> tuple[Real, Logical]:
@@ -297,6 +306,11 @@ class SupportSearch:
             if point is not None and all(abs(point.place - old.place) > distance for old in found):
                 found.append(point._replace(place=self.masses.snapped(point.place)))
         return found
+
+
+def _is_rise(rise: Real, atoms: Real | float = 0.0) -> Logical:
+    """Whether levels that rise, beside known atoms, say that there is mass: no whole turn."""
+    return (rise > _MIN_MASS + 1e-6 * atoms) & ~(np.abs(rise - 1) <= WHOLE)
 
 
 def _crossings(ends: Real, ranks: Real) -> Real:

@@ -27,10 +27,16 @@ from rmtland.free.operator_valued.small_matrices import solve_or_nan
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Complex, Logical, Real
 
-__all__ = ["LEVEL_ERROR", "Seen", "SeenPoints", "within_band", "without_turns"]
+__all__ = ["LEVEL_ERROR", "WHOLE", "Seen", "SeenPoints", "within_band", "without_turns"]
 
 LEVEL_ERROR = 1e-6
 """Error of the distribution function beyond which a value is refused."""
+
+
+WHOLE = 1e-13
+"""Mass that differs from none, or from all of it, by rounding only."""
+_MARGIN = 0.05  # of the half-axis of an ellipse around an interval
+_AROUND = 48  # points of half of it, for which the rule is exact to rounding
 
 
 class Seen(NamedTuple):
@@ -80,8 +86,10 @@ class SeenPoints:
         radius = 3 * self.radius
         z = radius * np.exp(1j * np.pi * (np.arange(64) + 0.5) / 64)
         real = float(np.mean((self.raw_potential(z) - np.log(z)).real))
-        edge = self.raw_potential(np.array([radius + 0j]))
-        return complex(real, round(float(edge[0].imag) / np.pi, 12) * np.pi)
+        edge = np.array([radius + 0j])
+        u = self.equation.solutions(edge).coordinates.real.astype(np.complex128)
+        turns = float(self.equation.log_potential(edge, u)[0].imag) / np.pi
+        return complex(real, round(turns, 12) * np.pi)
 
     def raw_potential(self, z: Complex) -> Complex:
         """Potential of the equation, NaN where there is no solution."""
@@ -136,7 +144,25 @@ class SeenPoints:
             if doubtful.any():
                 inside[doubtful] = ~self._is_hermitian(z[doubtful], u[doubtful])
         level[inside & ~exact] = np.nan
+        gap = ~inside & ~np.isnan(level)
+        if gap.any():
+            level[gap] = self._level_in_gaps(z[gap], u[gap], level[gap])
         return Seen(inside, density, level)
+
+    def _level_in_gaps(self, z: Complex, u: Complex, level: Real) -> Real:
+        """Levels in gaps without rounding: angles of a Hermitian solution are whole half turns.
+
+        A level of 0 or 1, which differ by a whole turn, is told by the sign of G.
+        """
+        hermitian = u.real.astype(np.complex128)
+        with np.errstate(all="ignore"):
+            potential = self.equation.log_potential(z, hermitian)
+            exact = 1 - (potential - self.constant).imag / np.pi
+            g = self.equation.trace(self.equation.system(z, hermitian).matrices).real
+        exact = exact - np.floor(exact)
+        whole = np.minimum(exact, 1 - exact) <= WHOLE
+        exact = np.where(whole, (g > 0).astype(np.float64), exact)
+        return np.where(np.isfinite(exact), exact, level)
 
     def _is_hermitian(self, z: Complex, u: Complex) -> Logical:
         """Whether a Hermitian solution of the physical sheet lies within rounding of solutions."""
@@ -164,6 +190,32 @@ class SeenPoints:
         if fine.any():
             falling[fine] = self.equation.derivative(z[fine], best[fine])[1].real < 0
         return falling
+
+    def mass_around(self, low: float, high: float) -> float:
+        """Mass within an ellipse around an interval, from G on it by the trapezoidal rule.
+
+        Parameters
+        ----------
+        low, high : float
+            Ends of the interval, the foci of the ellipse.
+
+        Returns
+        -------
+        float
+            The mass, if there is none beyond the interval that is close to it; NaN where G is not
+            known.
+        """
+        middle, half = (low + high) / 2, (high - low) / 2
+        wide = half + max(_MARGIN * half, 1e-3 * self.radius)
+        tall = np.sqrt(wide**2 - half**2)
+        angles = np.pi * (np.arange(_AROUND) + 0.5) / _AROUND
+        solved = self.equation.solutions(
+            middle + wide * np.cos(angles) + 1j * tall * np.sin(angles)
+        )
+        if not solved.accepted.all():
+            return np.nan
+        turn = -wide * np.sin(angles) + 1j * tall * np.cos(angles)
+        return float(np.mean((self.equation.trace(solved.matrices) * turn).imag))
 
     def known(self) -> Real:
         """Points that were looked at, in ascending order."""
