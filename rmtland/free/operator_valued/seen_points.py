@@ -35,6 +35,7 @@ LEVEL_ERROR = 1e-6
 
 WHOLE = 1e-13
 """Mass that differs from none, or from all of it, by rounding only."""
+_NEARLY_ALL = 1e-9  # mass beside which what is missing does not turn the sign of G
 _MARGIN = 0.05  # of the half-axis of an ellipse around an interval
 _AROUND = 48  # points of half of it, for which the rule is exact to rounding
 
@@ -160,8 +161,8 @@ class SeenPoints:
             exact = 1 - (potential - self.constant).imag / np.pi
             g = self.equation.trace(self.equation.system(z, hermitian).matrices).real
         exact = exact - np.floor(exact)
-        whole = np.minimum(exact, 1 - exact) <= WHOLE
-        exact = np.where(whole, (g > 0).astype(np.float64), exact)
+        exact = np.where((exact > 1 - _NEARLY_ALL) & (g < 0), exact - 1, exact)
+        exact = np.where((exact < _NEARLY_ALL) & (g > 0), exact + 1, exact)
         return np.where(np.isfinite(exact), exact, level)
 
     def _is_hermitian(self, z: Complex, u: Complex) -> Logical:
