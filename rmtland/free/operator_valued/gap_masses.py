@@ -9,7 +9,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
->>> from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, SeenPoints
+>>> from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, MISSING, SeenPoints
 >>> equation = MatrixDyson([0.0, 3.0], np.array([[1.0, 0.0], [0.0, 0.0]]))
 >>> GapMasses(equation, SeenPoints(equation), [0.0, 3.0], [0.5]).expected
 [(3.0, 0.5)]
@@ -26,7 +26,7 @@ import numpy as np
 
 from rmtland.free.operator_valued.rank_values import nearest_rank
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation, Solved
-from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, SeenPoints
+from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, MISSING, SeenPoints
 from rmtland.free.operator_valued.small_matrices import solve_or_nan
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Complex, Real, Support
@@ -40,7 +40,6 @@ _CLOSER = 10.0 ** -np.arange(4.0, 16.0)
 _SLOW = 0.03  # of the mass two decades higher; a bounded density leaves 0.01
 _SAME_PLACE = 1e-9  # of the radius, by which places of one atom differ
 _SEEN = 0.03  # of the mass of an atom, as it is rounded to a rank
-_OUTSIDE = 3e-11  # mass that may be missing
 _SETTLED = 1e-2  # relative change of a mass with the height that an atom has at most
 
 
@@ -239,7 +238,7 @@ class GapMasses:
                 place = np.array([(left[1] + right[0]) / 2])
                 value = float(self._points.at(place).level[0])
             known = float(mass_up_to(place, between)[0])
-            levels.append(nearest_rank(value, self._ranks, tolerance=1e-9) - known)
+            levels.append(nearest_rank(value, self._ranks, tolerance=1e-12) - known)
         if found.bands:
             levels.append(1 - sum(mass for _, mass in between))
         return np.array(levels)
@@ -264,8 +263,7 @@ class GapMasses:
         places = [*(end for band in found.bands for end in band), *(x for x, _ in found.atoms)]
         low, high = min(places), max(places)
         around = self._points.mass_around(low, high)
-        rounding = abs(self._points.mass_around(-self._points.radius, self._points.radius) - 1)
-        if abs(around - 1) > max(_OUTSIDE, 10 * rounding):
+        if abs(around - 1) > max(MISSING, 10 * self._points.mass_error):
             raise ConvergenceError(
                 f"bands and atoms were found from {low:.6g} to {high:.6g}, where the mass is not 1 "
                 f"but {around:.12g}; take another route, or leave out what is so small"

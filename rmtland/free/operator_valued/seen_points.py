@@ -27,7 +27,7 @@ from rmtland.free.operator_valued.small_matrices import solve_or_nan
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Complex, Logical, Real
 
-__all__ = ["LEVEL_ERROR", "WHOLE", "Seen", "SeenPoints", "within_band", "without_turns"]
+__all__ = ["LEVEL_ERROR", "MISSING", "WHOLE", "Seen", "SeenPoints", "within_band", "without_turns"]
 
 LEVEL_ERROR = 1e-6
 """Error of the distribution function beyond which a value is refused."""
@@ -35,6 +35,8 @@ LEVEL_ERROR = 1e-6
 
 WHOLE = 1e-13
 """Mass that differs from none, or from all of it, by rounding only."""
+MISSING = 3e-11
+"""Mass that may lie elsewhere without a word."""
 _NEARLY_ALL = 1e-9  # mass beside which what is missing does not turn the sign of G
 _MARGIN = 0.05  # of the half-axis of an ellipse around an interval
 _AROUND = 48  # points of half of it, for which the rule is exact to rounding
@@ -74,7 +76,10 @@ class SeenPoints:
                 beyond = max(abs(level[0] - level[2]), abs(level[1] - level[3]))
                 total = abs(level[2] - level[3] - np.pi)
                 if np.abs(g.imag).max() * radius < 1e-9 and max(total, beyond) < 1e-6:
-                    return radius
+                    # Less mass than such levels tell may be far away.
+                    near, far = (self._mass_within(0.0, f * radius, f * radius) for f in (1.5, 30))
+                    if not abs(far - near) > MISSING:
+                        return radius
             radius *= 1.5
         raise ConvergenceError(
             "the support could not be bounded: the distribution function does not go from 0 to 1 "
@@ -206,9 +211,17 @@ class SeenPoints:
             The mass, if there is none beyond the interval that is close to it; NaN where G is not
             known.
         """
-        middle, half = (low + high) / 2, (high - low) / 2
+        half = (high - low) / 2
         wide = half + max(_MARGIN * half, 1e-3 * self.radius)
-        tall = np.sqrt(wide**2 - half**2)
+        return self._mass_within((low + high) / 2, wide, float(np.sqrt(wide**2 - half**2)))
+
+    @cached_property
+    def mass_error(self) -> float:
+        """Error of `mass_around`, as seen on a wide circle, where the mass is 1."""
+        return abs(self._mass_within(0.0, 30 * self.radius, 30 * self.radius) - 1)
+
+    def _mass_within(self, middle: float, wide: float, tall: float) -> float:
+        """Mass within an ellipse with these half-axes."""
         angles = np.pi * (np.arange(_AROUND) + 0.5) / _AROUND
         solved = self.equation.solutions(
             middle + wide * np.cos(angles) + 1j * tall * np.sin(angles)

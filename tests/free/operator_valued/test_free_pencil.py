@@ -20,9 +20,11 @@ from rmtland.free import PolynomialLaw, Pushforward, kronecker_gaussian
 from rmtland.free.operator_valued.free_pencil import FreePencil, law_part
 from rmtland.free.operator_valued.gap_masses import GapMasses
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
-from rmtland.free.operator_valued.seen_points import Seen, within_band, without_turns
+from rmtland.free.operator_valued.resolvent_support import SupportSearch
+from rmtland.free.operator_valued.seen_points import Seen, SeenPoints, within_band, without_turns
 from rmtland.free.polynomials.reductions import free_summands, sandwich, square_of
 from rmtland.laws import KestenMcKay, pushforward
+from rmtland.solution import ConvergenceError
 
 x, y, w = free_variables("x y w")
 THREE = Discrete((-1.0, 0.5, 2.0), (0.3, 0.3, 0.4))
@@ -235,6 +237,20 @@ def test_an_atom_of_small_mass_beside_an_unbounded_density_is_seen():
     )
     found = dict(law._search.masses.expected)
     assert found == pytest.approx({1.0: 1e-5, 2.0: 0.3, 5.0: 0.4 - 1e-5}, rel=1e-10)
+
+
+def test_a_band_of_mass_1e_10_is_seen_or_missed_aloud():
+    """Outliers of 1e-10 that a guess of the radius leaves out are asked for by G around it."""
+    light = Discrete((0.0, 5.0, 9.0), (1 - 4e-10, 3e-10, 1e-10))
+    exact = free_sum(Semicircle(), light)
+    parts = [law_part(np.eye(1), law) for law in (Semicircle(), light)]
+    points = [SeenPoints(FreePencil(np.zeros((1, 1)), parts, radius=r)) for r in (12.0, 1.0)]
+    found = SupportSearch(points[0].equation, [], []).structure
+    assert np.ravel(found.bands) == pytest.approx(np.ravel(exact.support), abs=1e-9)
+    assert np.diff(found.gap_levels) == pytest.approx([1 - 4e-10, 3e-10, 1e-10], rel=1e-5)
+    assert points[1].mass_around(-2.0, 6.0) == pytest.approx(1 - 1e-10, abs=1e-14)
+    with pytest.raises(ConvergenceError, match=r"the mass is not 1 but 0\.9999999999;"):
+        _ = SupportSearch(points[1].equation, [], []).structure
 
 
 def test_masses_that_fall_faster_than_any_law_allows_are_no_solutions():
