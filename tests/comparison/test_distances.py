@@ -70,8 +70,8 @@ def brute_force_kolmogorov(spectrum, law):
     low = min(nodes.min(), law.support[0][0])
     high = max(nodes.max(), law.support[-1][1])
     worst = 0.0
-    for x in np.concatenate([np.linspace(low - 1, high + 1, 3000), nodes, places]):
-        at = float(law.cdf(x))
+    points = np.concatenate([np.linspace(low - 1, high + 1, 3000), nodes, places])
+    for x, at in zip(points, law.cdf(points), strict=True):
         before = at - sum(mass for place, mass in law.atoms if place == x)
         worst = max(
             worst,

@@ -319,12 +319,11 @@ LAWS = [
 ]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("family", "values"), LAWS, ids=str)
-def test_any_family_of_laws(family, values, seed):
+def test_any_family_of_laws(family, values):
     law = family(**values)
     spectrum = Spectrum(law.ppf((np.arange(400) + 0.5) / 400))
-    result = fit(spectrum, family, rng=seed, resamples=0)
+    result = fit(spectrum, family, rng=1, resamples=0)
     assert result.defect < 1e-4
     size = max(abs(value) for value in values.values())
     assert result.parameters == pytest.approx(values, abs=2e-3 * size)
