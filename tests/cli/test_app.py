@@ -302,8 +302,14 @@ def test_ctrl_c_while_training(rmtland, monkeypatch):
     assert (result.out, result.written) == ("", [])
 
 
-@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (OSError("full"), 2)])
-@pytest.mark.parametrize("command", [TINY, (*SPECTRUM, "--plot")], ids=["overlay", "spectrum"])
+@pytest.mark.parametrize(
+    ("command", "error", "code"),
+    [
+        pytest.param(TINY, KeyboardInterrupt(), 130, id="overlay, interrupted"),
+        pytest.param((*SPECTRUM, "--plot"), KeyboardInterrupt(), 130, id="spectrum, interrupted"),
+        pytest.param((*SPECTRUM, "--plot"), OSError("full"), 2, id="spectrum, no space"),
+    ],
+)
 def test_no_file_is_left_half_written(rmtland, monkeypatch, command, error, code):
     from matplotlib.figure import Figure
 

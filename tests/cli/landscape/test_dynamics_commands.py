@@ -11,7 +11,7 @@ from PIL import Image
 SMALL = {
     "linearize": (
         "--widths",
-        "16,32,64",
+        "12,24,48",
         "--samples",
         12,
         "--data",
@@ -77,7 +77,7 @@ def test_linearize_keeps_what_is_done_at_an_interrupt(rmtland, monkeypatch, call
     kept = f"{widths} of 3 widths and {scales} of 3 output scales are written"
     assert kept in " ".join(result.err.split())
     report = json.loads((result.folder / "r.json").read_text())
-    assert report["width"]["sizes"] == [16.0, 32.0, 64.0][:widths]
+    assert report["width"]["sizes"] == [12.0, 24.0, 48.0][:widths]
     assert (report["output_scale"] or {"sizes": []})["sizes"] == [2.0, 10.0, 20.0][:scales]
     assert "linearize.png" in result.written
 

@@ -38,7 +38,7 @@ def _vanishing(power, top=1.0):
     return JacobiWeight(-0.5, power, 0.0, top)
 
 
-@pytest.mark.parametrize("unit", [1e-100, 1e100])
+@pytest.mark.parametrize("unit", [1e-100, pytest.param(1e100, marks=pytest.mark.slow)])
 def test_such_an_edge_of_more_factors(unit):
     # Of n factors the edge is that of the projection over the product of all E[1/B].
     half = Discrete((0.0, 1.0), (0.3, 0.7))
@@ -169,7 +169,7 @@ def test_positive_factors_have_no_band_below_zero(order):
     assert low == pytest.approx(1e-7 * 3 / 7 / math.log(2.0), rel=1e-8)
 
 
-@pytest.mark.parametrize(("first", "second"), [(0.5, 1e4), (2.0, 1e4), (0.3, 1e5)])
+@pytest.mark.parametrize(("first", "second"), [(2.0, 1e4), (0.3, 1e5)])
 def test_g_beside_an_atom_of_nearly_all_the_mass(first, second):
     """(1 + m)(1 + a m)(1 + b m) = z m; next to an atom at zero m is nearly constant."""
     law = free_product(MarchenkoPastur(first), MarchenkoPastur(second))

@@ -509,8 +509,16 @@ def test_the_potential_of_a_symmetric_law_makes_no_turn(signed, positive):
     assert law._log_potential(z).imag == pytest.approx(np.pi / 2, abs=1e-9)
 
 
-@pytest.mark.parametrize("width", [1e-4, 1e-6])
-@pytest.mark.parametrize("signed", [Semicircle(), Uniform(-2.0, 1.0)], ids=lambda v: v.__class__)
+@pytest.mark.parametrize(
+    ("signed", "width"),
+    [
+        (Semicircle(), 1e-4),
+        (Uniform(-2.0, 1.0), 1e-6),
+        pytest.param(Semicircle(), 1e-6, marks=pytest.mark.slow),
+        pytest.param(Uniform(-2.0, 1.0), 1e-4, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_a_factor_that_is_nearly_a_point_mass(signed, width):
     """It scales the other law, but for its variance; the law is as symmetric as its factors."""
     factor = Discrete((1.0, 1.0 + width), (0.5, 0.5))

@@ -47,7 +47,7 @@ def recursion(model, z):
     return whole
 
 
-@pytest.mark.parametrize("last", [1.5, 0.6])
+@pytest.mark.parametrize("last", [0.6, pytest.param(1.5, marks=pytest.mark.slow)])
 def test_the_law_solves_the_recursion_of_units_with_offsets(last):
     model = ConjugateKernel(1.5, (1.2, last), 1.0, **RELU)
     z = 0.5 + 0.3j

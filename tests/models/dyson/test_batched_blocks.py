@@ -1,5 +1,6 @@
 """The matrix Dyson equation at many points at once, elsewhere, against point after point."""
 
+import functools
 from contextlib import contextmanager
 
 import numpy as np
@@ -70,11 +71,16 @@ MODELS = {
 POINTS = np.array([0.3 + 0.1j, -0.5 + 0.02j, 1.5 + 0.5j, 0.02j, 4 + 1e-3j])
 
 
+@functools.cache
+def one_by_one(name):
+    """Potential and transform at the points, the same in every place."""
+    return MODELS[name].potential_and_transform(POINTS, tolerance=1e-11)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_transform_and_potential_are_those_of_the_solver_of_one_point(name, place):
-    equation = MODELS[name].equation
-    potential, transform = MODELS[name].potential_and_transform(POINTS, tolerance=1e-11)
-    found = BatchedBlocks(equation, place).solve(POINTS, 1e-11, potential=True)
+    potential, transform = one_by_one(name)
+    found = BatchedBlocks(MODELS[name].equation, place).solve(POINTS, 1e-11, potential=True)
     assert found.converged.all()
     assert (found.residuals <= 1e-11).all()
     np.testing.assert_allclose(found.transform, transform, atol=1e-8)

@@ -22,11 +22,11 @@ def network(n=6, m=24, **options):
 
 @pytest.mark.parametrize("coupling", ["full", "units"])
 def test_the_memory_of_a_table_is_stated(coupling):
-    model = network(n=6, m=64, coupling=coupling)
+    model = network(n=6, m=40, coupling=coupling)
     tabulated_law(network(n=3, m=6, coupling=coupling), points=20)  # what is loaded once
     tracemalloc.start()
     try:
-        tabulated_law(network(n=6, m=64, coupling=coupling), points=20)
+        tabulated_law(model, points=20)
         used = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

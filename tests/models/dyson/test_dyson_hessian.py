@@ -116,11 +116,10 @@ def test_potential_is_the_integral_of_the_stieltjes_transform():
 
 @pytest.mark.parametrize("part", ["total", "gauss_newton", "residual"])
 @pytest.mark.parametrize("coupling", ["full", "units", "free_slopes"])
-@pytest.mark.parametrize("unit", [1e-6, 1e6])
-def test_units_of_the_data_do_not_matter(part, coupling, unit):
+def test_units_of_the_data_do_not_matter(part, coupling):
     first, x, _ = first_layer_and_data(4, 3, 9, 1)
     found = []
-    for scale in (1.0, unit):
+    for scale in (1.0, 1e-6, 1e6):
         model = DysonHessian.of_first_layer(
             first,
             scale * x,
@@ -133,7 +132,8 @@ def test_units_of_the_data_do_not_matter(part, coupling, unit):
         places, eta = scale**2 * np.array([-1e4, -1.0, 0.2, 2.0, 1e4]), 0.05 * scale**2
         density = scale**2 * model.smoothed_pdf(places, eta=eta)
         found.append(np.concatenate([density, model.smoothed_cdf(places, eta=eta)]))
-    assert found[1] == pytest.approx(found[0], abs=1e-5)
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], abs=1e-5)
 
 
 def test_solution_solves_the_equation_written_out():
