@@ -85,14 +85,15 @@ def test_log_potential_by_quadrature(alpha, beta):
     with mpmath.workdps(30):
         a, b = mpmath.mpf(alpha), mpmath.mpf(beta)
         mode = float((beta + 1) / (alpha + beta + 2))
+        whole = min(alpha, beta) > -0.6  # else 30 digits miss what is closer to an end
         for z in (-0.2 + 0.1j, 0.6 + 0.4j, 1.0 + 0.05j, 4 + 1j):
             # u = t^(b+1) would do for one end; mpmath's own rule takes both
             value = mpmath.quad(
                 lambda t, z=z: t**b * (1 - t) ** a * mpmath.log(mpmath.mpc(z) - t),
                 [0, mode / 2, mode, (1 + mode) / 2, 1],
-                maxdegree=9,
+                maxdegree=9 if whole else 6,
             ) / mpmath.beta(a + 1, b + 1)
-            tolerance = 1e-13 if min(alpha, beta) > -0.6 else 1e-3
+            tolerance = 1e-13 if whole else 1e-3
             assert law.log_potential(z) == pytest.approx(complex(value), abs=tolerance)
 
 

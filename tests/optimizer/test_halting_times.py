@@ -77,7 +77,7 @@ def test_conjugate_gradients_take_as_many_steps_as_said():
     assert found.conjugate_gradients == taken
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_linearised_digits_within_a_tenth(seed):
     data = digits(64, target="one-hot", rng=seed)
     net = MLP((64, 64, 10), parametrisation="ntk")
