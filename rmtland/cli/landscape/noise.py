@@ -83,7 +83,7 @@ def noise(
     from rmtland.arguments import choice, count, positive
     from rmtland.cli.landscape.problem_options import labelled_problem
     from rmtland.files import check_target
-    from rmtland.landscape.noise import SAMPLINGS
+    from rmtland.landscape.noise import SAMPLINGS, noise_factor
 
     kinds = SAMPLINGS if choice("sampling", sampling, (*SAMPLINGS, "all")) == "all" else (sampling,)
     positive("step_size", step_size)
@@ -117,6 +117,8 @@ def noise(
     if at == "saddle":
         escape(output, net, x, y, description, options, sampling=sampling, distance=distance)
         return
+    for kind in kinds:
+        noise_factor(len(x), batch_size, kind)  # refuses batches that cannot be drawn
     point = _minimum(net, x, y, seed)
     with stage_bar() as stage:
         results, stopped = until_interrupt(
