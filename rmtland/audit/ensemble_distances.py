@@ -15,6 +15,7 @@ True
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,10 +30,12 @@ from rmtland.audit.redraws import Redraws
 from rmtland.audit.shares import Assumption, Contribution, Share, dyson_shares, wigner_shares
 from rmtland.laws import Law
 from rmtland.networks import LossPoint
+from rmtland.solution import ConvergenceError
 from rmtland.streams import Rng, streams
 from rmtland.typing import Real
 
 __all__ = [
+    "CHAIN",
     "Distances",
     "EnsembleDistances",
     "free_distances",
@@ -42,6 +45,15 @@ __all__ = [
 
 Distances = dict[tuple[Level, Family], float]
 """Kolmogorov distances by level and family."""
+
+CHAIN = (
+    Level.PRINTED,
+    Level.MATCHED,
+    Level.MEASURED_GAUSS_NEWTON,
+    Level.MEASURED_RESIDUAL,
+    Level.MEASURED_PARTS,
+)
+"""Levels of which the shares of Wishart + Wigner are made."""
 
 _FEW_ATOMS = 100  # for what is drawn many times: the distance hardly changes
 _STREAMS = 4  # of one draw
@@ -58,14 +70,16 @@ def free_distances(measured: MeasuredHessian) -> Distances:
     Returns
     -------
     dict
-        By level and family.
+        By level and family; those whose law cannot be computed are left out.
     """
-    eigenvalues = measured.total.eigenvalues
-    return {
-        (theory.level, theory.family): kolmogorov(eigenvalues, theory.law(measured).law)
-        for theory in free_theories(measured, atoms=_FEW_ATOMS)
-        if theory.level is not Level.FITTED and theory.applies(measured) is None
-    }
+    found: Distances = {}
+    for theory in free_theories(measured, atoms=_FEW_ATOMS):
+        if theory.level is Level.FITTED or theory.applies(measured) is not None:
+            continue
+        with suppress(ConvergenceError):
+            law = theory.law(measured).law
+            found[theory.level, theory.family] = kolmogorov(measured.total.eigenvalues, law)
+    return found
 
 
 def shares_of_chain(distances: Distances, turned: float) -> dict[Assumption, Contribution]:
@@ -230,8 +244,12 @@ class EnsembleDistances:
         Returns
         -------
         dict of Assumption to float
+            Empty where fewer than two draws have all distances.
         """
-        drawn = [shares_of_chain(row, turned) for row in self.rows]
+        keys = {(level, Family.WIGNER) for level in CHAIN}
+        drawn = [shares_of_chain(row, turned) for row in self.rows if keys <= row.keys()]
+        if len(drawn) < 2:
+            return {}
         rotated = (Assumption.FREENESS, Assumption.CHANCE)
         return {
             assumption: float(

@@ -46,7 +46,7 @@ from rmtland.audit.conditioned_levels import CONDITIONED
 from rmtland.audit.estimated_levels import LevelBand, MeasuredParts, level_band, moment_interval
 from rmtland.audit.findings import HessianAudit
 from rmtland.audit.free_levels import ATOMS, MODELS, FreeTheory, free_theories
-from rmtland.audit.level_comparisons import wanted_levels
+from rmtland.audit.level_comparisons import lost_words, wanted_levels
 from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import MeasuredHessian, Progress
@@ -175,7 +175,9 @@ def audit_estimates(
             interrupted = name
             break
         except ConvergenceError as error:
-            inapplicable.setdefault(step.level, f"its law was not computed: {error}")
+            given = isinstance(step, tuple)
+            level = Level.GIVEN if given else step.level
+            inapplicable.setdefault(level, lost_words(error, name if given else None))
     return HessianAudit(
         levels=tuple(results),
         shares=_shares(chain),

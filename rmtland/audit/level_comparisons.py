@@ -12,7 +12,8 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,12 @@ from rmtland.arguments import callable_or_none, entries
 from rmtland.audit.conditioned_levels import CONDITIONED, conditioned_theories
 from rmtland.audit.distance import kolmogorov
 from rmtland.audit.dyson_levels import DysonTheory, dyson_theories
-from rmtland.audit.ensemble_distances import Distances, EnsembleDistances, shares_of_chain
+from rmtland.audit.ensemble_distances import (
+    CHAIN,
+    Distances,
+    EnsembleDistances,
+    shares_of_chain,
+)
 from rmtland.audit.findings import HessianAudit
 from rmtland.audit.free_levels import free_sum_of_parts, free_theories
 from rmtland.audit.level_result import LevelResult
@@ -32,20 +38,14 @@ from rmtland.comparison import Comparison, compare
 from rmtland.ensembles import HaarSum
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.laws.spectral_model import SpectralModel
+from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, streams
 from rmtland.typing import Record
 
-__all__ = ["LevelComparisons", "as_laws"]
+__all__ = ["LevelComparisons", "as_laws", "lost_words"]
 
 _ROTATIONS = 4
-_CHAIN = (
-    Level.PRINTED,
-    Level.MATCHED,
-    Level.MEASURED_GAUSS_NEWTON,
-    Level.MEASURED_RESIDUAL,
-    Level.MEASURED_PARTS,
-)
 
 
 class LevelComparisons:
@@ -92,23 +92,24 @@ class LevelComparisons:
             self.show("laws of free probability", done, len(theories))
             if not self._applies(theory):
                 continue
-            found = theory.law(self.measured)
-            key = theory.level, theory.family
-            if theory.level is Level.MEASURED_RESIDUAL:  # for the shares only
-                if self.measured.total.is_complete:
+            with self._unless_lost(theory.level):
+                found = theory.law(self.measured)
+                if theory.level is not Level.MEASURED_RESIDUAL:
+                    self._add(theory, found)
+                elif self.measured.total.is_complete:  # for the shares only
                     eigenvalues = self.measured.total.eigenvalues
+                    key = theory.level, theory.family
                     self.distances[key] = kolmogorov(eigenvalues, found.law)
-                continue
-            self._add(theory, found)
 
     def compare_given(self, laws: Mapping[str, Law]) -> None:
         """Laws of the caller."""
         for label, law in laws.items():
             self.show(label, 0, 1)
-            comparison = self._compared(law)
-            self.results.append(
-                LevelResult(Level.GIVEN, Family.OTHER, law, comparison, label=label)
-            )
+            with self._unless_lost(Level.GIVEN, label):
+                comparison = self._compared(law)
+                self.results.append(
+                    LevelResult(Level.GIVEN, Family.OTHER, law, comparison, label=label)
+                )
 
     def compare_dyson(self, points: int, rng: Rng) -> None:
         """Levels 5 and 6."""
@@ -121,14 +122,24 @@ class LevelComparisons:
         theories = dyson_theories(self.measured, points=points, rng=rng)
         for theory in theories:
             if self._applies(theory):
-                self._add(theory, theory.law(self.measured, progress=self.show))
-                self.dyson = theory
+                with self._unless_lost(theory.level):
+                    self._add(theory, theory.law(self.measured, progress=self.show))
+                    self.dyson = theory
 
     def compare_conditioned(self, draws: int, rng: Rng) -> None:
         """Levels 7 and 8."""
         for theory in conditioned_theories(draws=draws, rng=rng):
             if self._applies(theory):
-                self._add(theory, theory.law(self.measured, progress=self.show))
+                with self._unless_lost(theory.level):
+                    self._add(theory, theory.law(self.measured, progress=self.show))
+
+    @contextmanager
+    def _unless_lost(self, level: Level, label: str | None = None) -> Iterator[None]:
+        """Leave out a level whose law cannot be computed, and say why; the others stay."""
+        try:
+            yield
+        except ConvergenceError as error:
+            self.inapplicable.setdefault(level, lost_words(error, label))
 
     def _applies(self, theory: Theory) -> bool:
         if theory.level not in self.wanted:
@@ -166,7 +177,7 @@ class LevelComparisons:
     def rotate(self, rng: Rng) -> None:
         """Distance to level 4 of the measured parts in general position: mean and its error."""
         first, second = self.measured.gauss_newton, self.measured.residual
-        if not all((level, Family.WIGNER) in self.distances for level in _CHAIN):
+        if not all((level, Family.WIGNER) in self.distances for level in CHAIN):
             return
         assert first is not None
         assert second is not None
@@ -176,13 +187,16 @@ class LevelComparisons:
         if not (first.is_complete and second.is_complete):
             return
         h0, h1 = first.eigenvalues, second.eigenvalues
-        law = free_sum_of_parts(h0, h1, atoms=100)
         pair = HaarSum(EmpiricalLaw(h0), EmpiricalLaw(h1))
         found: list[float] = []
-        for generator in streams(rng, _ROTATIONS):
-            self.show("Haar rotations", len(found), _ROTATIONS)
-            nodes = pair.sample(self.measured.size, rng=generator).nodes
-            found.append(kolmogorov(nodes[0], law))
+        try:
+            law = free_sum_of_parts(h0, h1, atoms=100)
+            for generator in streams(rng, _ROTATIONS):
+                self.show("Haar rotations", len(found), _ROTATIONS)
+                nodes = pair.sample(self.measured.size, rng=generator).nodes
+                found.append(kolmogorov(nodes[0], law))
+        except ConvergenceError:
+            return  # no shares: what the finite size does is not known
         spread = float(np.std(found, ddof=1))
         self.turned = float(np.mean(found)), spread / float(np.sqrt(_ROTATIONS))
 
@@ -254,6 +268,23 @@ class LevelComparisons:
             interrupted=self.interrupted,
             provenance=provenance,
         )
+
+
+def lost_words(error: ConvergenceError, label: str | None = None) -> str:
+    """Say why a level is left out whose law could not be computed.
+
+    Parameters
+    ----------
+    error : ConvergenceError
+        What was raised.
+    label : str, optional
+        Name of a law that was given.
+
+    Returns
+    -------
+    str
+    """
+    return f"{'its law' if label is None else label} was not computed: {error}"
 
 
 def wanted_levels(levels: Collection[Level] | None) -> set[Level]:

@@ -123,6 +123,9 @@ def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -
             str(level.explained),
         )
     output.table(table)
+    for which, reason in result.inapplicable.items():
+        if "was not computed" in reason:
+            output.line(f"level {which.number}, {which.value}: left out, {reason}")
     shares = _table("misfit of", "assumption", "share", "+-", "over orders", "")
     shares.columns[1].justify = shares.columns[-1].justify = "left"
     for share in result.shares:

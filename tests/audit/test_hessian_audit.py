@@ -28,6 +28,7 @@ from rmtland.audit import (
 from rmtland.audit.distance import kolmogorov, two_sample
 from rmtland.audit.verdict import LONGEST
 from rmtland.networks import MLP
+from rmtland.solution import ConvergenceError
 
 DYSON = (Level.DYSON, Level.DYSON_MOMENTS)
 
@@ -300,6 +301,29 @@ def test_a_law_that_is_given_is_compared_too():
         audit_hessian(point, laws={"x": 3})
     with pytest.raises(TypeError, match="Level"):
         audit_hessian(point, levels=["dyson"])
+
+
+def test_a_level_whose_law_cannot_be_computed_is_left_out(monkeypatch):
+    # the whole audit ended there, as it did for saturated networks and tiny weights
+    class Unknown(Semicircle):
+        def _cdf(self, x):
+            raise ConvergenceError("no footing")
+
+    monkeypatch.setattr("rmtland.audit.free_levels.free_sum", lambda *laws: Unknown(1.0))
+    spread, first = np.linspace(-0.3, 0.3, 30), np.append(np.zeros(24), np.arange(1.0, 7))
+    audit = audit_spectra(
+        Spectrum(spread + first),
+        gauss_newton=Spectrum(first),
+        residual=Spectrum(spread),
+        phi=0.5,
+        laws={"unknown": Unknown(1.0)},
+        levels=[Level.MATCHED, Level.MEASURED_GAUSS_NEWTON],
+    )
+    assert [result.level for result in audit.levels] == [Level.MATCHED]
+    reason = "its law was not computed: no footing"
+    assert audit.inapplicable[Level.MEASURED_GAUSS_NEWTON] == reason
+    assert audit.inapplicable[Level.GIVEN] == "unknown was not computed: no footing"
+    assert not audit.shares
 
 
 def test_spectra_alone_are_audited():
