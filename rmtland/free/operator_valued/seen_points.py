@@ -78,7 +78,7 @@ class SeenPoints:
                 if np.abs(g.imag).max() * radius < 1e-9 and max(total, beyond) < 1e-6:
                     # Less mass than such levels tell may be far away.
                     near, far = (self._mass_within(0.0, f * radius, f * radius) for f in (1.5, 30))
-                    if not abs(far - near) > MISSING:
+                    if not abs(far - near) > max(MISSING, 10 * abs(far - 1)):
                         return radius
             radius *= 1.5
         raise ConvergenceError(
