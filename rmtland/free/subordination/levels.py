@@ -17,6 +17,8 @@ __all__ = ["Levels"]
 
 _SLACK = 1e-9
 """By how much the distribution function may miss its values at solved points around."""
+_CERTAIN = 1e-14
+"""Mass between solved points up to which they say the distribution function themselves."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ class Levels:
     ) -> Real:
         """Return computed values at points of bands, held between those of the tables.
 
-        A value that is off by more than 1e-9 is replaced by what `extrapolate` gives.
+        A value that is off by more than 1e-9 is replaced by what `extrapolate` gives, but where
+        those of the tables leave no choice: of a density below rounding a phase may be that of the
+        other half-plane.
 
         Raises
         ------
@@ -132,7 +136,7 @@ class Levels:
         cell = np.searchsorted(places, x)
         low, high = levels[cell - 1], levels[cell]
         held = np.minimum(np.maximum(below, low), high)
-        for i in np.flatnonzero(np.abs(held - below) > _SLACK):
+        for i in np.flatnonzero((np.abs(held - below) > _SLACK) & (high - low > _CERTAIN)):
             found = extrapolate(float(x[i]))
             if found is not None and low[i] - _SLACK <= found.below <= high[i] + _SLACK:
                 held[i] = min(max(found.below, low[i]), high[i])

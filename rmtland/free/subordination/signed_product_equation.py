@@ -355,7 +355,9 @@ class SignedProductEquation(SubordinationEquation):
         m = u - 1
         # On the axis m is below it for positive z and above for negative, and all a_j opposite:
         # where m < 0 up to rounding, the sides together decide on a turn of 2 pi.
-        above = (m.imag > 0) | ((m.imag == 0) & (z.imag == 0) & (z.real < 0))
+        # There that of a density below rounding may be on the other side by rounding.
+        above = np.where(z.imag == 0, z.real < 0, m.imag > 0)
+        m = np.where((m.imag != 0) & ((m.imag > 0) != above), m.conj(), m)
         value = self.operands[0]._log_potential(w)
         value = value + (len(self.factors) - 1) * log_beside_cut(m, above)
         total = np.ones_like(z)

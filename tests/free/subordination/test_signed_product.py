@@ -21,7 +21,14 @@ from rmtland.free import (
     free_sum,
     general_marchenko_pastur,
 )
-from rmtland.laws import EmpiricalLaw, LevyTriplet, MarchenkoPastur, Semicircle, Wachter
+from rmtland.laws import (
+    EmpiricalLaw,
+    JacobiWeight,
+    LevyTriplet,
+    MarchenkoPastur,
+    Semicircle,
+    Wachter,
+)
 from rmtland.laws.affine_law import affine
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
@@ -528,3 +535,14 @@ def test_a_factor_that_is_nearly_a_point_mass(signed, width):
     np.testing.assert_allclose(law.pdf(x), scaled.pdf(x), atol=0.2 * width**2 + 1e-12)
     mirrored = free_product(affine(signed, scale=-1.0), factor)
     np.testing.assert_allclose(law.cdf(x), 1 - mirrored.cdf(-x), atol=1e-13)
+
+
+def test_a_density_below_rounding_has_the_phase_of_its_side():
+    """1e-5 of a band from its edge the survival function was 1, and the other one was refused."""
+    rank = 0.441500819141775
+    positive = Discrete((0.0, 96.4, 140.3), (rank, 0.225, 1 - rank - 0.225))
+    law = free_product(positive, JacobiWeight(0.2, 3.85, -1.06, 20.9))
+    low, high = law.support[0]
+    x = low + (high - low) * np.geomspace(1e-7, 1e-4, 40)
+    np.testing.assert_allclose(law.cdf(x), rank, rtol=1e-12)
+    np.testing.assert_allclose(law.sf(x), 1 - rank, rtol=1e-12)
