@@ -144,7 +144,7 @@ class _AffineImage(Law):
     def _back(self, value: Complex, factor: float) -> Complex:
         """Divide a transform by a real factor, mirrored for a negative scale."""
         value = np.array(value)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             value.real /= factor
             value.imag /= factor if self.scale > 0 else -factor
         return value

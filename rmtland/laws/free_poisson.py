@@ -136,6 +136,8 @@ class FreePoisson(LevyLaw):
         up, down = w + root, w - root
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             quotient = (2 * self.jump) * (z / down)
+            if (lost := (quotient == 0) & (z != 0)).any():  # the inner quotient was below numbers
+                quotient[lost] = (2 * self.jump / down[lost]) * z[lost]
         return root, np.where(np.abs(up) >= np.abs(down), up / 2, quotient)
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
@@ -65,11 +66,63 @@ class Transformed(Protocol):
     def var(self) -> float: ...
     def free_cumulants(self, k: int) -> Real: ...
     def _exact_moments(self, k: int) -> list[Fraction]: ...
+    def _exact_cumulants(self, k: int) -> list[Fraction]: ...
     def _jet(self, z: Complex) -> tuple[Complex, Complex]: ...
 
 
 _TERMS = 16  # of the series in free cumulants and moments, where each is below 1/12 of the last
 _STAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.06, 0.0)  # of the continuation
+
+
+_PLAIN = 60
+"""Exponents of two of sizes whose powers up to `_TERMS` are floating-point numbers."""
+
+
+@dataclass(frozen=True)
+class _InUnits:
+    """A law in units of a power of two of its size, as its inversion needs it."""
+
+    law: Transformed
+    unit: float
+
+    @classmethod
+    def plain(cls, law: Transformed) -> tuple[Transformed, float]:
+        """Return a law in units in which its moments are numbers, and the unit."""
+        exponent = math.frexp(max(map(abs, law.hull)))[1]
+        if abs(exponent) <= _PLAIN:
+            return law, 1.0
+        unit = math.ldexp(1.0, min(max(exponent, -1020), 1020))
+        return cls(law, unit), unit
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        """Ends of the law."""
+        low, high = self.law.hull
+        return low / self.unit, high / self.unit
+
+    def mean(self) -> float:
+        """Mean."""
+        return self.law.mean() / self.unit
+
+    def var(self) -> float:
+        """Variance."""
+        return float(self.free_cumulants(2)[1])
+
+    def free_cumulants(self, k: int) -> Real:
+        """First free cumulants."""
+        return np.array([float(value) for value in self._exact_cumulants(k)])
+
+    def _exact_cumulants(self, k: int) -> list[Fraction]:
+        exact = enumerate(self.law._exact_cumulants(k), 1)
+        return [value / Fraction(self.unit) ** n for n, value in exact]
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        exact = enumerate(self.law._exact_moments(k))
+        return [value / Fraction(self.unit) ** n for n, value in exact]
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        g, slope = self.law._jet(z * self.unit)
+        return g * self.unit, slope * self.unit * self.unit
 
 
 def elementwise(function: Callable[[Complex], Complex], name: str, value: ArrayLike) -> Values:
@@ -127,17 +180,19 @@ def r_transform_of(law: Transformed, g: ArrayLike) -> Values:
     ConvergenceError
         If `g` is not such a value.
     """
-    radius = law.hull[1] - law.hull[0]
+    plain, unit = _InUnits.plain(law)
+    radius = plain.hull[1] - plain.hull[0]
 
     def transform(g: Complex) -> Complex:
+        g = g * unit
         small = np.abs(g) * radius < 0.01
         result = np.empty_like(g)
         if small.any():
-            cumulants = law.free_cumulants(_TERMS)
+            cumulants = plain.free_cumulants(_TERMS)
             result[small] = np.polyval(cumulants[::-1].astype(np.complex128), g[small])
         if not small.all():
-            result[~small] = _inverse_stieltjes(law, g[~small]) - 1 / g[~small]
-        return result
+            result[~small] = _inverse_stieltjes(plain, g[~small]) - 1 / g[~small]
+        return result * unit
 
     return elementwise(transform, "g", g)
 
@@ -159,14 +214,15 @@ def s_transform_of(law: Transformed, w: ArrayLike) -> Values:
     ConvergenceError
         If `w` is not such a value.
     """
-    mean = _mean_for_s(law)
+    plain, unit = _InUnits.plain(law)
+    mean = _mean_for_s(plain)
 
     def transform(w: Complex) -> Complex:
         result = np.full_like(w, 1 / mean)
         rest = w != 0
         if rest.any():
-            result[rest] = (1 + w[rest]) / (w[rest] * _inverse_moment_series(law, w[rest]))
-        return result
+            result[rest] = (1 + w[rest]) / (w[rest] * _inverse_moment_series(plain, w[rest]))
+        return result / unit
 
     return elementwise(transform, "w", w)
 

@@ -173,7 +173,8 @@ def nodes_on(law: CutLaw, cells: Panels) -> Nodes:
     if ends.size:
         place = np.clip(np.searchsorted(ends, cells.x), 1, ends.size - 1)
         apart = np.minimum(np.abs(cells.x - ends[place - 1]), np.abs(ends[place] - cells.x))
-        moved = np.spacing(np.abs(cells.x)) / np.maximum(apart, 1e-300)
+        with np.errstate(over="ignore"):  # on an end
+            moved = np.spacing(np.abs(cells.x)) / np.maximum(apart, 1e-300)
     errors = cells.errors + (np.abs(masses) * np.minimum(moved, 1.0)).sum(axis=1)
     return Nodes(cells.x.ravel(), masses.ravel(), cells.left, cells.right, errors)
 

@@ -176,6 +176,9 @@ _SAME: dict[str, tuple[Callable[..., object], ...]] = {
     "inverse": (np.reciprocal,),
 }
 
+_PLAIN_ROOT = 100
+"""Exponents of two of square roots that are found in the units they come in."""
+
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sqrt": math.sqrt,
     "abs": abs,
@@ -189,6 +192,11 @@ def _by_name(law: Law, name: str) -> Law:
         raise ValueError(f"a square root needs a law on [0, oo); got {law!r} down to {law.hull[0]}")
     if name == "abs" and law.hull[0] >= 0:
         return law
+    if name == "sqrt" and law.support:
+        half = math.frexp(law.hull[1])[1] // 2
+        if abs(half) > _PLAIN_ROOT:  # what is close to zero is so in units of the law
+            unit = math.ldexp(1.0, min(max(half, -510), 510))
+            return affine(RootLaw(affine(law, scale=1 / unit / unit)), scale=unit)
     if name == "inverse" or law.support:
         kinds: dict[str, Callable[[Law], Law]] = {
             "sqrt": RootLaw,

@@ -113,3 +113,10 @@ def test_bad_parameters_are_refused(arguments, match):
         FreePoisson("1", 1.0)
     with pytest.raises(ValueError, match="pole"):
         FreePoisson(0.5, 1.0).s_transform(-0.5)
+
+
+def test_quantiles_beside_the_atom_of_a_large_law():
+    """Just below zero it had the distribution function at zero."""
+    law = FreePoisson(0.7, -1e40)
+    assert law.ppf(0.9) == 0
+    assert law.cdf(-1e-300) == pytest.approx(0.7)

@@ -258,3 +258,12 @@ def test_the_modulus_beyond_what_can_be_squared():
     far = np.array([1e160, 1e300j, -1e300])
     law = pushforward(Semicircle(), "abs")
     assert law.stieltjes(far) * far == pytest.approx(1, rel=1e-11)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e140])
+def test_square_roots_in_any_units(unit):
+    """Within 1e-100 of zero a power was taken for the density, of whatever law."""
+    one, law = (pushforward(Uniform(0.0, scale * scale), "sqrt") for scale in (1.0, unit))
+    x = np.array([1e-3, 0.3, 0.9])
+    np.testing.assert_allclose(unit * law.pdf(unit * x), one.pdf(x), rtol=1e-12)
+    np.testing.assert_allclose(law.cdf(unit * x), one.cdf(x), rtol=1e-12)

@@ -7,7 +7,7 @@ import pytest
 from examples import examples
 from hypothesis import given, strategies as st
 
-from rmtland.laws import MarchenkoPastur, Semicircle
+from rmtland.laws import MarchenkoPastur, Semicircle, affine
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.free_poisson import FreePoisson
 from rmtland.laws.inversion import (
@@ -105,3 +105,12 @@ def test_shapes_and_types():
     with pytest.raises(ValueError, match="branch point"):
         elementwise(np.sqrt, "w", -1.0)
     assert elementwise(np.sqrt, "w", -1.0 + 0j) == 1j
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e20, 1e100])
+def test_transforms_in_any_units(unit):
+    """Moments of order 16 of a law of size 1e20 are no floating-point numbers."""
+    one, law = MarchenkoPastur(0.5), affine(MarchenkoPastur(0.5), scale=unit)
+    g, w = np.array([0.1, 0.2j, 1e-9, 1e-3]), np.array([0.1, 1e-3, -0.2 + 0.1j])
+    np.testing.assert_allclose(r_transform_of(law, g / unit) / unit, one.r_transform(g), rtol=1e-11)
+    np.testing.assert_allclose(s_transform_of(law, w) * unit, one.s_transform(w), rtol=1e-11)

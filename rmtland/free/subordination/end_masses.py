@@ -150,6 +150,7 @@ class EndMass:
             height = np.log(distance / self.lowest) / _PANEL
         count = self.series.shape[1]
         panel = np.clip(np.floor(height), 0, count - 1).astype(np.intp)
-        logarithm = chebyshev.chebval(2 * (height - panel) - 1, self.series[:, panel], tensor=False)
+        place = 2 * (np.maximum(height, 0.0) - panel) - 1
+        logarithm = chebyshev.chebval(place, self.series[:, panel], tensor=False)
         beside = self.least * (distance / self.lowest) ** (1 + self.power)
         return np.where(height < 0, beside, np.exp(np.where(height < 0, 0.0, logarithm)))
