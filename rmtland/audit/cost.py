@@ -23,6 +23,7 @@ from rmtland.arguments import count
 from rmtland.arrays import ArrayLibrary
 from rmtland.audit.redraws import dyson_inapplicability
 from rmtland.models import DysonHessian
+from rmtland.models.conditioned.conditioned_residuals import dense_projection_memory
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.models.dyson.tabulated import table_memory
 from rmtland.networks import LossPoint
@@ -145,12 +146,14 @@ def memory_needed(point: LossPoint) -> int:
     -------
     int
         Dense H0, H1, H with the workspace of their eigenvalues; the free sums of measured parts;
-        and where it applies the matrix Dyson equation with coupled units.
+        residuals conditioned on gradient and inputs; and where it applies the matrix Dyson equation
+        with coupled units.
     """
     net = loss_point(point).net
     p, m = int(net.parameter_count), int(point.data.size)
-    jacobian = 8 * m * int(net.n_out) * p
-    needed = 8 * 8 * p**2 + 2 * jacobian + _FREE_SUMS
+    outputs, inputs = int(net.n_out), int(point.x.shape[1])
+    needed = 8 * 8 * p**2 + 2 * 8 * m * outputs * p + _FREE_SUMS
+    needed += dense_projection_memory(m * outputs, p + inputs * outputs) or 0
     if dyson_inapplicability(point) is None:
         needed += table_memory(DysonHessian.of_point(in_double(point)))
     return needed

@@ -27,6 +27,7 @@ from rmtland.audit import (
 )
 from rmtland.audit.distance import kolmogorov, two_sample
 from rmtland.audit.verdict import LONGEST
+from rmtland.models.conditioned.conditioned_residuals import dense_projection_memory
 from rmtland.networks import MLP
 from rmtland.solution import ConvergenceError
 
@@ -204,9 +205,14 @@ def test_memory_is_refused_beforehand(monkeypatch):
         audit_hessian(point, method="exact")
 
 
-def test_memory_and_time_are_told_beforehand():
+def test_memory_and_time_are_told_beforehand(monkeypatch):
     small, large = memorising(width=4, samples=16), memorising(width=16, samples=64)
     assert memory_needed(large) > memory_needed(small) > 100e6  # free sums of measured parts
+    numbers = large.net.parameter_count + large.x.shape[1] * large.net.n_out
+    told, projection = memory_needed(large), dense_projection_memory(large.y.size, numbers)
+    with monkeypatch.context() as patch:  # no room for a decomposition: solved by iteration
+        patch.setattr("rmtland.arrays._free_memory", lambda: projection)
+        assert memory_needed(large) == told - projection < told - 3 * 8 * large.y.size * numbers
     cost = expected_cost(small, draws=2, points=20)
     assert 0.1 < cost.seconds < 1000
     assert "MB" in str(cost)

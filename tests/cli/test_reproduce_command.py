@@ -136,7 +136,8 @@ def test_what_a_run_has_kept_is_drawn_with_its_counts(rmtland, monkeypatch):
     starts = [one["value"] for one in named if one["parameters"]["family"] == "symmetric"]
     assert starts == [3.0, 0.0]  # at the decay of the figure, and at the other one
     monkeypatch.setattr(critical_points, "searched", original)
-    whole = rmtland("reproduce", "fig6", "--quick", "--keep")
+    with pytest.warns(UserWarning, match="source of the task .*:searched has changed"):
+        whole = rmtland("reproduce", "fig6", "--quick", "--keep")  # nothing interrupts it
     assert whole.code == 0, whole.err
     caption = json.loads((whole.folder / "rmtland-output" / "fig6.json").read_text())["caption"]
     assert "1 published, 2 generic, 1 short steps, 6 symmetric, 1 minima" in caption

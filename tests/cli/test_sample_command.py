@@ -115,7 +115,7 @@ def test_the_figure_of_a_quadrature(rmtland):
         (("--n", "nan"), "n must be finite"),
         (("--n", "2.5"), "n must be an integer; got 2.5"),
         (("--n", "0"), "n must be an integer of at least 1"),
-        (("--n", "1e9"), "choose a smaller n, or use lanczos"),
+        (("--n", "1e9"), "GiB are free: take a smaller --n, or --lanczos STEPS"),
         (("--n", "10", "--lanczos", "11"), "allows 10 Lanczos steps; got 11"),
         (("--n", "10", "--lanczos", "0"), "steps must be an integer of at least 1"),
         (("--n", "nan", "--lanczos", "3"), "n must be"),

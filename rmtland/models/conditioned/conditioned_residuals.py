@@ -49,7 +49,12 @@ from rmtland.models.conditioned.rotated_regression import RotatedRegression
 from rmtland.networks import LossPoint
 from rmtland.typing import Real
 
-__all__ = ["LEAST_FREE", "ConditionedResiduals", "checked_conditions"]
+__all__ = [
+    "LEAST_FREE",
+    "ConditionedResiduals",
+    "checked_conditions",
+    "dense_projection_memory",
+]
 
 LEAST_FREE = 0.1
 """Share of what is not measured below which a law is marked: it knows nearly all residuals."""
@@ -346,8 +351,26 @@ def _projection(
     rows = space.scales.size * space.outputs
     inputs = to_numpy(point.x[:1, :]).shape[1] * space.outputs
     columns = ("gradient" in on) * point.net.parameter_count + ("inputs" in on) * inputs
-    needed = 8 * (3 * rows * columns + 3 * min(rows, columns) ** 2)
-    fits = min(rows, columns) <= _LARGEST and needed < 0.5 * ArrayLibrary.of().free_memory()
+    fits = dense_projection_memory(rows, columns) is not None
     if kind == "dense" or not columns or (kind == "auto" and fits):
         return DenseProjection.of_point(point, on, space, tolerance=tolerance)
     return IterativeProjection(point, on, space, rng=np.random.default_rng(0))
+
+
+def dense_projection_memory(rows: int, columns: int) -> int | None:
+    """Return the bytes of a projection on the span of a matrix by decomposition, where it is taken.
+
+    Parameters
+    ----------
+    rows, columns : int
+        The shape of the matrix: residuals, and numbers that are measured.
+
+    Returns
+    -------
+    int or None
+        None where the matrix is too large for that: then the projection is iterative.
+    """
+    fewer = min(rows, columns)
+    needed = 8 * (3 * rows * columns + 3 * fewer**2)
+    fits = fewer <= _LARGEST and needed < 0.5 * ArrayLibrary.of().free_memory()
+    return needed if fits else None
