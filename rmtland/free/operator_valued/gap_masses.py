@@ -9,7 +9,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
->>> from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, MISSING, SeenPoints
+>>> from rmtland.free.operator_valued.seen_points import SeenPoints
 >>> equation = MatrixDyson([0.0, 3.0], np.array([[1.0, 0.0], [0.0, 0.0]]))
 >>> GapMasses(equation, SeenPoints(equation), [0.0, 3.0], [0.5]).expected
 [(3.0, 0.5)]
