@@ -34,7 +34,7 @@ from rmtland.audit.levels import Family, Level
 from rmtland.drawing import COLORS, STYLES, given_axes, several_axes
 from rmtland.intervals import error_words
 from rmtland.plot import draw_spectrum, law_points
-from rmtland.typing import ArrayLike, Record
+from rmtland.typing import ArrayLike, Real, Record
 
 __all__ = [
     "LEVEL_STYLES",
@@ -136,7 +136,7 @@ def draw_densities(
     mass, edges = np.histogram(nodes, np.linspace(*limits, bins + 1), weights=weights)
     heights = mass / np.diff(edges)
     lines = [
-        _density(ax, level, limits) for level in (drawn_levels(audit) if levels is None else levels)
+        _density(ax, level, edges) for level in (drawn_levels(audit) if levels is None else levels)
     ]
     highest = max([float(heights.max()), *(float(np.max(line.get_ydata())) for line in lines)])
     if highest > _TALL * np.sort(heights)[-2]:
@@ -150,9 +150,12 @@ def draw_densities(
     return [*artists, *lines]
 
 
-def _density(ax: Axes, level: LevelResult, limits: tuple[float, float]) -> Line2D:
-    """Draw the slope of the distribution function over cells: laws with very many bands too."""
-    edges = np.linspace(*limits, _CELLS + 1)
+def _density(ax: Axes, level: LevelResult, bins: Real) -> Line2D:
+    """Draw the slope of the distribution function over cells: laws with very many bands too.
+
+    Of a law of points alone, such as the mean spectrum of drawn Hessians, over the bins.
+    """
+    edges = np.linspace(bins[0], bins[-1], _CELLS + 1) if level.law.support else bins
     mass = np.diff(level.law.cdf(edges))
     middle = (edges[1:] + edges[:-1]) / 2
     (line,) = ax.plot(
