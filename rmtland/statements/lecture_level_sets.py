@@ -273,7 +273,6 @@ STATEMENTS = (
         "the loss is convex in it.",
         holding=linear_network,
         code=("rmtland.landscape.level_sets.theorem_cases",),
-        figure="figures/levels.png",
     ),
     FREEMAN.holds(
         "linear-network-width",
@@ -291,7 +290,6 @@ STATEMENTS = (
         "On the way w = 0 the unit is silent. Exact in fractions.",
         holding=one_unit,
         code=("rmtland.landscape.level_sets.SignPatterns",),
-        figure="figures/levels.png",
     ),
     FREEMAN.holds(
         "relu-components",
@@ -322,7 +320,6 @@ STATEMENTS = (
         "Exact; the constant is 1 for these data. Wider networks have lower barriers.",
         holding=barrier_of_width,
         code=("rmtland.landscape.level_sets.SignPatterns",),
-        figure="figures/levels.png",
     ),
     VENTURI.empirical(
         "quadratic-network",
