@@ -1,14 +1,17 @@
 """One Hypothesis profile, slow tests on demand, and no test that passes without asserting.
 
 `HYPOTHESIS_PROFILE=nightly` draws new examples in every run; the default profile always draws the
-same ones. `--slow` runs the tests marked slow too. With `--count-assertions` a test fails that
+same ones. `--slow` runs the tests marked slow too, and all cases of those marked
+`slow_siblings(k)`, of which one in k runs otherwise. With `--count-assertions` a test fails that
 neither asserted nor expected an exception or a warning.
 """
 
 import ast
+import collections
 import contextlib
 import functools
 import gc
+import math
 import os
 import signal
 import sys
@@ -174,12 +177,29 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(config, items):
+    mark_slow_siblings(items)
     if config.getoption("--only-slow"):
         config.hook.pytest_deselected(items=[item for item in items if not is_slow(item)])
         items[:] = [item for item in items if is_slow(item)]
     elif not config.getoption("--slow"):
         for item in filter(is_slow, items):
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+def mark_slow_siblings(items):
+    """Mark most cases of a test with many as slow: `slow_siblings(k)` leaves one in k.
+
+    Those that are left are spread over the cases by the golden ratio, which falls into step with no
+    table of parameters: of each there are some.
+    """
+    seen = collections.Counter()
+    for item in items:
+        marker = item.get_closest_marker("slow_siblings")
+        if marker is not None:
+            name = item.nodeid.partition("[")[0]
+            if seen[name] * (math.sqrt(5) - 1) / 2 % 1 * marker.args[0] >= 1:
+                item.add_marker(pytest.mark.slow)
+            seen[name] += 1
 
 
 def is_slow(item):

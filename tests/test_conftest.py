@@ -33,3 +33,26 @@ def test_assertions_are_counted_or_not_whatever_the_last_run_left(tmp_path):
         told = "1 failed, 1 passed" if options is counted else "2 passed"
         assert told in run.stdout, run.stdout + run.stderr
         assert ("passed without a single assertion" in run.stdout) == (options is counted)
+
+
+def test_cases_left_of_many_are_of_every_kind(pytestconfig):
+    """One in k by `slow_siblings(k)`, whatever the length of a row of the table."""
+
+    class Case:
+        def __init__(self, number):
+            self.nodeid, self.number, self.marks = f"test_one[{number}]", number, []
+
+        def get_closest_marker(self, name):
+            return pytest.mark.slow_siblings(3).mark if name == "slow_siblings" else None
+
+        def add_marker(self, mark):
+            self.marks.append(mark.name)
+
+    cases = [Case(number) for number in range(60)]
+    conftest = pytestconfig.pluginmanager.get_plugin(str(TESTS / "conftest.py"))
+    conftest.mark_slow_siblings(cases)
+    left = [case.number for case in cases if case.marks != ["slow"]]
+    assert left[0] == 0
+    assert len(left) == 20
+    for row in (2, 3, 4, 5):
+        assert {number % row for number in left} == set(range(row))

@@ -17,9 +17,12 @@ MODULES = [
     )
 ]
 NEEDS_TORCH = {"rmtland.adapters.torch_spectral_steps"}
+SLOW = {"rmtland.models.dyson.outlier_bands"}
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in MODULES]
+)
 def test_examples_run(name, monkeypatch):
     # Before each docstring a debugger is made ready, and would look at all source files once more.
     monkeypatch.setattr(linecache, "checkcache", lambda filename=None: None)

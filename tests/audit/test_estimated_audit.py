@@ -47,6 +47,7 @@ def spectra_of(point, seed, probes=10, steps=60):
 # Bands ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("zeros", [0, 60])
 def test_bands_hold_the_distribution_function(seed, zeros):

@@ -110,6 +110,7 @@ def width(law):
 # Kolmogorov ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_siblings(3)
 @each_law
 @pytest.mark.parametrize("shift", [0.0, 0.15, -2.0])
 def test_kolmogorov_against_brute_force(name, shift):

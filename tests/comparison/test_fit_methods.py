@@ -39,6 +39,7 @@ def at_quantiles(law, size=400):
     return Spectrum(law.ppf((np.arange(size) + 0.5) / size))
 
 
+@pytest.mark.slow_siblings(3)
 @each_method
 @pytest.mark.parametrize(("family", "values"), FAMILIES, ids=str)
 def test_quantiles_of_a_law_give_its_parameters_back(family, values, method):
@@ -176,6 +177,7 @@ def scores(ensemble, size, family, truth, method, *, resamples=16, runs=RUNS, sp
     return np.array(found)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("ensemble", "size", "family", "truth"),
     [
@@ -238,6 +240,7 @@ def test_the_likelihood_has_the_least_error():
 # Spikes ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_siblings(2)
 @each_method
 @pytest.mark.parametrize("outliers", [5, "exclude"])
 def test_bulks_beside_spikes_are_fitted_as_without(method, outliers):
@@ -413,6 +416,7 @@ def test_refused_methods_and_estimates():
         fit(estimate, MarchenkoPastur, method="likelihood", rng=0)
 
 
+@pytest.mark.slow_siblings(2)
 @each_method
 @pytest.mark.parametrize(("ratio", "scale"), [(1e-6, 1e-6), (1e-6, 1e6), (1e-3, 1.0)])
 def test_narrow_bulks_far_from_zero_are_found(ratio, scale, method):

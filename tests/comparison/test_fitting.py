@@ -54,6 +54,7 @@ def parameters(model):
 # What comes back -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow_siblings(2)
 @each_model
 def test_quantiles_of_a_law_give_its_parameters_back(model):
     result = fit(at_quantiles(model), type(model), resamples=0)
@@ -63,6 +64,7 @@ def test_quantiles_of_a_law_give_its_parameters_back(model):
     assert result.fixed == {}
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     "fix", [{"sigma": 1.0}, {"phi": 0.5}, {"epsilon": 0.3}, {"phi": 0.5, "sigma": 1.0}], ids=str
 )
@@ -100,6 +102,7 @@ def test_result_is_consistent_with_its_parts():
     assert result.defect == pytest.approx(np.sqrt(np.mean(defect**2)), rel=1e-9)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     "model",
     [
@@ -319,6 +322,7 @@ LAWS = [
 ]
 
 
+@pytest.mark.slow_siblings(3)
 @pytest.mark.parametrize(("family", "values"), LAWS, ids=str)
 def test_any_family_of_laws(family, values):
     law = family(**values)
@@ -472,6 +476,7 @@ def test_results_are_plain_values():
     assert values["kolmogorov"] == result.comparison.kolmogorov
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("family", [WishartPlusWigner, WishartPlusReluBlock])
 @pytest.mark.parametrize("phi", [1.5, 20.0, pytest.param(4.0, marks=pytest.mark.slow)])
 def test_a_null_space_is_fitted_by_the_member_that_has_one(family, phi):
@@ -501,6 +506,7 @@ def test_a_family_fits_no_worse_than_the_laws_within_it(seed):
         assert found.minima[0] == min(found.minima) == pytest.approx(found.defect, rel=1e-6)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("family", "unit"),
     [

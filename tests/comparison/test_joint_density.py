@@ -36,6 +36,7 @@ def drawn_sums(ensemble, size, law):
     return np.array([sums(law, row[np.abs(row) > 1e-12]) for row in nodes])
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(("ensemble", "size"), CASES, ids=str)
 def test_mean_and_covariance_are_those_of_matrices(ensemble, size):
     found = drawn_sums(ensemble, size, ensemble.law)

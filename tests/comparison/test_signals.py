@@ -36,6 +36,7 @@ FOUR = 4.0
 """Standard errors: one sound comparison fails with probability 6e-5."""
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("n", "beta"),
     [
@@ -80,6 +81,7 @@ def assert_scores(scores, size):
 # Level -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("sides", "beta", "estimated"),
     [

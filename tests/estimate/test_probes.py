@@ -69,6 +69,7 @@ def test_a_probe_depends_on_the_seed_and_its_number_only():
 STOPS = [(4, 4), (5, 2), (12, 4), (12, 2), (28, 4), (29, 2), (29, 4), (40, 2)]
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("basis", "stop", "together"),
     [

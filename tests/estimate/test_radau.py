@@ -177,6 +177,7 @@ def test_the_beta_interval_is_that_of_the_law_for_one_probe():
     assert beta_interval(1.0, 5.0, confidence=0.95)[1] == 1.0
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(("size", "below", "at"), [(8, 1, 6), (8, 3, 2), (3, 1, 1)])
 @pytest.mark.parametrize("probes", [1, 10])
 def test_rigorous_intervals_of_tiny_matrices_hold_at_their_level(size, below, at, probes):

@@ -48,6 +48,7 @@ def submatrix(whole, n, share, seed):
     return np.linalg.eigvalsh((rows * whole.ppf((np.arange(size) + 0.5) / size)) @ rows.T)
 
 
+@pytest.mark.slow_siblings(3)
 @pytest.mark.parametrize(
     ("name", "share"),
     [

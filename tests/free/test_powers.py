@@ -60,6 +60,7 @@ def agree(law, other, rtol=1e-11):
     np.testing.assert_allclose(law.cdf(x), other.cdf(x), rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("name", "t"),
     [
@@ -87,6 +88,7 @@ def inverse_of_m(law, w):
     return -np.exp(middle)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("name", "t"),
     [(name, 2) for name in POSITIVE if name != "rank-deficient"]

@@ -680,6 +680,7 @@ def test_reported_errors_are_at_least_the_true_ones(law):
 # Against quadrature of densities written out here ---------------------------------------------
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("law", "density"),
     [

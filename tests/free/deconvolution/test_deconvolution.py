@@ -199,6 +199,7 @@ EXACT = [
 ]
 
 
+@pytest.mark.slow_siblings(3)
 @pytest.mark.parametrize(
     ("signal", "noise", "kind", "total", "accuracy"), EXACT, ids=lambda v: repr(v)[:24]
 )
@@ -380,6 +381,7 @@ MEASURED = [
 ]
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(("signal", "noise", "largest"), MEASURED, ids=lambda v: repr(v)[:24])
 def test_a_measured_spectrum_is_recovered_within_the_stated_error(signal, noise, largest):
     product = isinstance(noise, MarchenkoPastur)

@@ -366,6 +366,7 @@ def test_coordinates_are_hermitian_and_no_more_than_there_are():
         assert np.abs(basis - basis.conj().swapaxes(1, 2)).max() < 1e-15
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("seed", range(20))
 def test_seeded_equations_of_all_kinds(seed):
     law, size = seeded_equation(seed)

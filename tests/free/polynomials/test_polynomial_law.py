@@ -238,6 +238,7 @@ def drawn(seed):
     return p, {name: chosen[name] for name in p.variables}
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("seed", range(8))
 def test_moments_of_random_polynomials(seed):
     p, laws = drawn(seed)

@@ -96,6 +96,7 @@ def test_two_signs_have_an_arcsine_anticommutator():
     assert law.stieltjes(z) == pytest.approx(exact.stieltjes(z), rel=1e-9)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("alpha", "beta"), [(0.3, 0.6), (0.2, 0.2), (0.65, 0.3), (0.9, 0.55), (0.7, 0.3), (0.1, 0.9)]
 )

@@ -119,6 +119,7 @@ def test_interpreted_values_of_models_are_the_compiled_ones(model):
     require_equal(model.law.levy)
 
 
+@pytest.mark.slow_siblings(3)
 @pytest.mark.parametrize("model", [WishartPlusWigner, WishartPlusReluBlock])
 @pytest.mark.parametrize("phi", [1e-14, 1e-3, 0.5, 1.0, 1.0 + 1e-12, 2.0, 1e8])
 @pytest.mark.parametrize("epsilon", [1e-90, 1e-12, 1e6, 1e50])

@@ -261,6 +261,7 @@ def test_two_sums_of_atoms_of_critical_mass():
     assert_distribution(law)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(("p", "q"), [(0.7, 0.3), (0.6, 0.4), (0.25, 0.5), (0.999, 0.002)])
 @pytest.mark.parametrize("steps", [(1.0, 1.0), pytest.param((0.3, 2.0), marks=pytest.mark.slow)])
 def test_edges_of_sums_of_two_point_laws(p, q, steps):

@@ -83,6 +83,7 @@ def spread(rng, size, *, clusters):
     return EmpiricalLaw(np.concatenate([c + 0.2 * rng.standard_normal(size) for c in clusters]))
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("kind", ["sum", "product", "noise", "wishart"])
 @pytest.mark.parametrize("seed", [1, *(pytest.param(k, marks=pytest.mark.slow) for k in (0, 2))])
 def test_promising_components_leave_the_gaps_of_all_components(kind, seed, monkeypatch):
@@ -106,6 +107,7 @@ def test_promising_components_leave_the_gaps_of_all_components(kind, seed, monke
     assert len(law.support) > 1
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("law", [KestenMcKay(2.0), Uniform(-1.0, 1.0), FussCatalan(2.0)])
 @pytest.mark.parametrize(("ratio", "variance"), [(60.0, 1.0), (145.0, 1.0), (1e3, 0.3)])
 def test_narrow_bands_of_rare_jumps_are_seen(law, ratio, variance):
@@ -140,6 +142,7 @@ def test_measured_spectra_are_added_in_seconds():
 # What the solver says of itself ------------------------------------------------------------------
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("phi", [0.02, 0.5, 1.0, 1.7, 40.0])
 @pytest.mark.parametrize("variance", [1e-3, 0.4, 9.0])
 def test_reported_errors_of_sums_cover_the_true_ones(phi, variance):
@@ -280,6 +283,7 @@ ALL_PAIRS = [
 ]
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(("signed", "positive"), ALL_PAIRS, ids=str)
 def test_ends_of_products_of_atoms_are_where_the_density_ends(signed, positive):
     # Above the axis the equation is solved without knowing of any band.

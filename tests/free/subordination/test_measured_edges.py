@@ -91,6 +91,7 @@ def test_squared_density_is_linear_beside_every_edge(seed):
     assert edges >= 4
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("excess", EXCESSES)
 def test_edge_at_which_g_is_nearly_zero_is_the_critical_point(excess):
     first, second, zero = operands(3, excess)

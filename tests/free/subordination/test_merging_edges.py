@@ -43,6 +43,7 @@ def multiplied(share, places, excess):
     return free_product(points, MarchenkoPastur(ratio * (1 + excess))), w * (1 + ratio * m)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     "excess",
     [0.0, *(pytest.param(e, marks=pytest.mark.slow) for e in (-1e-12, 1e-15, 1e-8))],
@@ -108,6 +109,7 @@ def test_up_to_the_parameter_where_the_bands_merge(other):
         assert levels == pytest.approx(1 - levels[::-1], abs=1e-9)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("excess", [1e-6, 0.03, pytest.param(1e-3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("share", "places"), TWO)
 def test_where_two_bands_have_just_merged(share, places, excess):

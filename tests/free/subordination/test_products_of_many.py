@@ -127,6 +127,7 @@ def check_physical(law, z):
     return g
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     "seed", [1, 3, 11, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (6, 8, 9))]
 )

@@ -179,6 +179,7 @@ def test_potential_is_the_integral_of_the_logarithm_also_on_the_axis(law):
 # Other routes ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("signed", "ratio"),
     [
@@ -242,6 +243,7 @@ def test_a_positive_law_in_the_place_of_the_signed_one_gives_the_positive_produc
     assert law.log_potential(outer) == pytest.approx(known.log_potential(outer), abs=1e-12)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     "positive",
     [MarchenkoPastur(0.3), MarchenkoPastur(1.0), Uniform(0.5, 2.0), Arcsine(1.0, 3.0)],
@@ -300,6 +302,7 @@ def test_high_moments_are_exact():
     assert law._exact_moments(40)[40] == math.comb(60, 20) // 41
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     "laws",
     [
@@ -334,6 +337,7 @@ def test_spectra_of_rotated_matrices_are_close(laws):
 # At zero ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("positive", "signed"),
     [

@@ -390,6 +390,7 @@ def draw_law(rng, positive):
     return affine(KestenMcKay(rng.uniform(1.3, 6)), scale=0.5, shift=4.0 if positive else 0.0)
 
 
+@pytest.mark.slow_siblings(3)
 @pytest.mark.parametrize("seed", range(30))
 def test_random_sums_and_products_have_the_right_mass_and_moments(seed):
     # The quadrature has 300 nodes a band; densities with narrow features leave errors below 1e-3.

@@ -291,6 +291,7 @@ TREES = [
 ]
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("tree", TREES)
 def test_listed_trees_are_laws(tree):
     law = law_of(tree)
@@ -486,6 +487,7 @@ LISTED = [
 ]
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     ("identity", "operands"),
     [

@@ -89,6 +89,7 @@ def test_cost_is_told_and_too_much_is_refused(monkeypatch):
         dyson.solve(1j)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize(
     "net",
     [

@@ -30,6 +30,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("model", CASES, ids=lambda model: model.activation)
 def test_the_law_solves_the_quartic(model):
     for z in (0.7 + 0.3j, 0.1 + 0.05j, 3.0 + 0.2j):

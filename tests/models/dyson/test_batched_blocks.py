@@ -77,6 +77,7 @@ def one_by_one(name):
     return MODELS[name].potential_and_transform(POINTS, tolerance=1e-11)
 
 
+@pytest.mark.slow_siblings(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_transform_and_potential_are_those_of_the_solver_of_one_point(name, place):
     potential, transform = one_by_one(name)

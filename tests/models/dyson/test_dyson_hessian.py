@@ -114,6 +114,7 @@ def test_potential_is_the_integral_of_the_stieltjes_transform():
             assert model.smoothed_cdf(-1e5, eta=0.1) == pytest.approx(0.0, abs=1e-5)
 
 
+@pytest.mark.slow_siblings(2)
 @pytest.mark.parametrize("part", ["total", "gauss_newton", "residual"])
 @pytest.mark.parametrize("coupling", ["full", "units", "free_slopes"])
 def test_units_of_the_data_do_not_matter(part, coupling):

@@ -335,6 +335,7 @@ def test_the_number_of_columns_is_rounded_to_the_nearest(kind, n, phi, rank):
     assert np.sum(nodes > 1e-9) == rank
 
 
+@pytest.mark.slow_siblings(2)
 @both
 @pytest.mark.parametrize(
     ("phi", "epsilon", "n"), [(0.5, 0.4, 6), (0.25, 3.0, 7), (2.0, 0.4, 8), (1.0, 0.1, 2)]
